@@ -1,0 +1,94 @@
+"""Progress bars on a terminal, silence elsewhere, and metrics in files: ``metrics.jsonl`` and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from tqdm import tqdm
+
+ItemT = TypeVar("ItemT")
+
+
+def progress(
+    iterable: Iterable[ItemT] | None = None,
+    *,
+    description: str,
+    total: int | None = None,
+    unit: str = "it",
+    show: bool | None = None,
+) -> tqdm[ItemT]:
+    """Return a tqdm bar with rate and remaining time; it is silent when stderr is no terminal.
+
+    Parameters
+    ----------
+    show : bool, optional
+        Force the bar on or off; by default it follows the terminal.
+    """
+    visible = sys.stderr.isatty() if show is None else show
+    return tqdm(iterable, desc=description, total=total, unit=unit, disable=not visible, leave=False, smoothing=0.1)
+
+
+class MetricsWriter(AbstractContextManager["MetricsWriter"]):
+    """Appends metrics to ``folder/metrics.jsonl`` and ``folder/tensorboard``; with no folder it writes nothing.
+
+    A line is one JSON object: ``{"step": 3, "models/lstm/valid_nll": 3.81}``. Names are ``part/name`` and each is
+    defined in ``docs/metrics.md``.
+    """
+
+    def __init__(self, folder: str | Path | None) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self._file: Any = None
+        self._board: Any = None
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Record ``values`` at ``step``; a value that is not finite is refused by JSON, so it is written as null."""
+        if self.folder is None:
+            return
+        self._open()
+        line = {"step": step, **{name: _finite(value) for name, value in values.items()}}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, float(value), step=step)
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        if self._file is not None:
+            self._file.close()
+            self._board.close()
+            self._file = self._board = None
+
+    def _open(self) -> None:
+        if self._file is None:
+            from tensorboard.summary import Writer  # 0.2 s of import, paid only by those who write
+
+            assert self.folder is not None
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / "metrics.jsonl").open("a", encoding="utf-8")
+            self._board = Writer(str(self.folder / "tensorboard"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the files, whatever happened."""
+        self.close()
+
+
+def read_metrics(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    with Path(path).open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def _finite(value: float) -> float | None:
+    value = float(value)
+    return value if math.isfinite(value) else None
