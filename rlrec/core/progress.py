@@ -32,7 +32,10 @@ def progress(
         Force the bar on or off; by default it follows the terminal.
     """
     visible = sys.stderr.isatty() if show is None else show
-    return tqdm(iterable, desc=description, total=total, unit=unit, disable=not visible, leave=False, smoothing=0.1)
+    return cast(
+        "tqdm[ItemT]",
+        tqdm(iterable, desc=description, total=total, unit=unit, disable=not visible, leave=False, smoothing=0.1),
+    )
 
 
 class MetricsWriter(AbstractContextManager["MetricsWriter"]):
