@@ -97,7 +97,7 @@ def _minimise(loss: Callable[[Tensor], Tensor], n_parameters: int) -> list[float
     def closure() -> Tensor:
         optimizer.zero_grad()
         value = loss(parameters) + 1e-6 * parameters.square().sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]

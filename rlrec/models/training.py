@@ -36,11 +36,12 @@ class TrainingRecord:
 
 def make_optimizer(network: nn.Module, config: LSTMConfig) -> torch.optim.Optimizer:
     """Return the optimizer that the config names."""
-    arguments = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    rate, decay, weights = config.learning_rate, config.weight_decay, network.parameters()
     if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(network.parameters(), **arguments)
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(network.parameters(), **arguments)
+        return torch.optim.Adagrad(weights, lr=rate, weight_decay=decay, foreach=True)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(weights, lr=rate, weight_decay=decay, foreach=True)
+    return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, foreach=True)
 
 
 def weighted_loss(sums: HeadSums, config: LSTMConfig) -> Tensor:
