@@ -83,12 +83,19 @@ def _config_path(args: Sequence[str]) -> str | None:
 
 
 def _defaults_from_file(cls: type[CommandT], path: str) -> CommandT:
-    """Return the command's defaults overlaid with the file's values; what neither gives, the flags must."""
-    return config_from_dict(_with_optional_fields(cls), read_toml(path), where=path)
+    """Return the command's defaults overlaid with the file's values; what neither gives, the flags must.
+
+    It is made without calling the class, whose checks are for the command that tyro builds in the end.
+    """
+    values = config_from_dict(_with_optional_fields(cls), read_toml(path), where=path)
+    defaults = object.__new__(cls)
+    for field in dataclasses.fields(cls):
+        object.__setattr__(defaults, field.name, getattr(values, field.name))
+    return defaults
 
 
 def _with_optional_fields(cls: type[CommandT]) -> type[CommandT]:
-    """Return a subclass in which required fields default to tyro's MISSING, and which leaves checking to ``cls``."""
+    """Return a subclass in which required fields default to tyro's MISSING, and which checks nothing itself."""
     import tyro
 
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -97,13 +104,9 @@ def _with_optional_fields(cls: type[CommandT]) -> type[CommandT]:
         for field in dataclasses.fields(cls)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
+    unchecked = {"__post_init__": lambda self: None}
     partial = dataclasses.make_dataclass(
-        cls.__name__,
-        required,
-        bases=(cls,),
-        namespace={"__post_init__": lambda self: None},  # tyro builds the final command, which checks itself
-        frozen=True,
-        kw_only=True,
+        cls.__name__, required, bases=(cls,), namespace=unchecked, frozen=True, kw_only=True
     )
     return typing.cast("type[CommandT]", partial)
 
@@ -111,11 +114,11 @@ def _with_optional_fields(cls: type[CommandT]) -> type[CommandT]:
 def _one_sentence(box: str) -> str:
     """Take the first section of tyro's error box, and its suggestion where it has one."""
     sections: list[list[str]] = [[]]
-    for line in _ANSI.sub("", box).splitlines()[1:-1]:  # the frame's first and last line hold the title and nothing
-        text = line.strip()[1:-1].strip()
-        if text.strip("─-"):
+    for line in _ANSI.sub("", box).splitlines()[1:]:  # the first holds the title
+        text = line.strip().strip("│").strip()
+        if text.strip("─-╰╯"):
             sections[-1].append(text)
-        else:
+        elif sections[-1]:
             sections.append([])
     message = " ".join(sections[0]) or "these arguments cannot be used"
     message = message.replace("Error parsing", "cannot use", 1)
