@@ -47,9 +47,10 @@ def test_text_report_is_for_reading(capsys):
 
 
 def test_a_missing_extra_says_how_to_install_it(without, capsys):
-    without("duckdb")
+    without("duckdb", "pyarrow")
     assert main(["doctor"]) == 0
-    assert "  sql                missing duckdb; pip install 'rlrec[sql]'" in capsys.readouterr().out.splitlines()
+    line = "  sql                missing duckdb, pyarrow; pip install 'rlrec[sql]'"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_a_missing_requirement_fails(without, capsys):
