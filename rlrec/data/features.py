@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.data.hashing import array_bytes, text_bytes
 
 _MAX_ONE_HOT = 100
 """Labels beyond this many rarest ones share a column (chosen here: wider one-hots cost more than they tell)."""
@@ -189,14 +190,17 @@ class FeatureTable(Mapping[str, Feature]):
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of names and readable values."""
+        """Hash of names, kinds and values."""
         digest = hashlib.sha256()
         for name, column in self.items():
             digest.update(f"{name}:{type(column).__name__}\n".encode())
-            if isinstance(column, Vectors):
-                digest.update(column.values.tobytes())
+            if isinstance(column, Vectors | Numeric):
+                digest.update(array_bytes(column.values))
+            elif isinstance(column, MultiCategorical):
+                labels = np.array(column.labels, dtype=object)[column.codes]
+                digest.update(array_bytes(column.offsets) + text_bytes(labels.tolist()))
             else:
-                digest.update("\n".join(column.words()).encode("utf-8", "surrogatepass"))
+                digest.update(text_bytes(column.words()))
         return digest.hexdigest()
 
     def __getitem__(self, name: str) -> Feature:
@@ -224,8 +228,8 @@ def _label(value: Any) -> str:
 
 
 def _guess(name: str, values: pd.Series) -> Feature:
-    first = next((value for value in values if value is not None), None)
-    if isinstance(first, np.ndarray | list) and len(first) and isinstance(first[0], str):
+    first = next((value for value in values if not _is_empty(value)), None)
+    if _holds_labels(first):
         return _multi(values)
     if isinstance(first, np.ndarray | list | tuple):
         try:
@@ -242,6 +246,17 @@ def _guess(name: str, values: pd.Series) -> Feature:
     return Text(np.array(["" if pd.isna(value) else str(value) for value in values], dtype=object))
 
 
+def _is_empty(value: Any) -> bool:
+    return value is None or (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _holds_labels(value: Any) -> bool:
+    """Return whether a list is one of labels (text or whole numbers) and not a vector of floats."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "iuOU"
+    return isinstance(value, list | tuple) and len(value) > 0 and isinstance(value[0], str | int)
+
+
 def _multi(values: pd.Series) -> MultiCategorical:
     lists = [[str(label) for label in value] if value is not None else [] for value in values]
     offsets = np.concatenate([[0], np.cumsum([len(value) for value in lists])]).astype(np.int64)
@@ -251,6 +266,10 @@ def _multi(values: pd.Series) -> MultiCategorical:
 
 def _take(column: Feature, rows: NDArray[np.integer]) -> Feature:
     missing = rows < 0
+    if len(column) == 0:
+        if not missing.all():
+            raise InvalidArgumentError("rows must all be -1: the table is empty")
+        return _all_missing(column, len(rows))
     if isinstance(column, Categorical):
         return Categorical(np.where(missing, -1, column.codes[rows]).astype(np.int32), column.labels)
     if isinstance(column, Numeric):
@@ -263,3 +282,15 @@ def _take(column: Feature, rows: NDArray[np.integer]) -> Feature:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     return MultiCategorical(offsets, column.codes[np.repeat(column.offsets[rows], lengths) + within], column.labels)
+
+
+def _all_missing(column: Feature, n: int) -> Feature:
+    if isinstance(column, Categorical):
+        return Categorical(np.full(n, -1, np.int32), column.labels)
+    if isinstance(column, Numeric):
+        return Numeric(np.full(n, np.nan))
+    if isinstance(column, Text):
+        return Text(np.full(n, "", dtype=object))
+    if isinstance(column, Vectors):
+        return Vectors(np.zeros((n, column.values.shape[1]), np.float32))
+    return MultiCategorical(np.zeros(n + 1, np.int64), column.codes, column.labels)

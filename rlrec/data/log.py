@@ -16,7 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.catalog import ItemCatalog
+from rlrec.data.cleaning_report import CleaningReport
 from rlrec.data.features import FeatureTable
+from rlrec.data.frames import pandas_to_polars, polars_to_pandas
+from rlrec.data.hashing import array_bytes
 from rlrec.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ USER_ID, ITEM_ID, TIMESTAMP, EVENT, VALUE = "user_id", "item_id", "timestamp", "
 SESSION_ID, EXPOSED, PROPENSITY, POSITION = "session_id", "exposed", "propensity", "position"
 DEFAULT_EVENT = "click"
 
-_COLUMN_TYPES: dict[str, Any] = {
+COLUMN_TYPES: dict[str, Any] = {
     "user": np.int32,
     "item": np.int32,
     "timestamp": np.float64,
@@ -84,11 +87,13 @@ class InteractionLog:
     """One row for each user."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What a reader should know about this log (licence, what its time means)."""
+    cleaning: CleaningReport | None = None
+    """Account of the rows that were read, kept and dropped; None if the log was not loaded from a source."""
 
     def __post_init__(self) -> None:
         """Check the columns against each other and make them read-only."""
         n = len(self.user)
-        for name, dtype in _COLUMN_TYPES.items():
+        for name, dtype in COLUMN_TYPES.items():
             column = getattr(self, name)
             if column is None:
                 continue
@@ -131,7 +136,7 @@ class InteractionLog:
         n = len(arrays["user"])
         columns.setdefault("event", np.zeros(n, np.int16))
         for name in list(columns):
-            if name in _COLUMN_TYPES:
+            if name in COLUMN_TYPES:
                 column = columns.pop(name)
                 if column is not None:
                     arrays[name] = np.asarray(column)
@@ -139,7 +144,7 @@ class InteractionLog:
         if n and not _is_sorted(arrays["user"], arrays["timestamp"]):
             order = np.lexsort((arrays["timestamp"], arrays["user"]))  # stable: equal times keep the row order
             arrays = {name: column[order] for name, column in arrays.items()}
-        typed: dict[str, Any] = {name: column.astype(_COLUMN_TYPES[name]) for name, column in arrays.items()}
+        typed: dict[str, Any] = {name: column.astype(COLUMN_TYPES[name]) for name, column in arrays.items()}
         if "session" in typed:
             typed["session"] = _renumber(typed["user"], typed["session"])
         return cls(users=users, catalog=catalog, **typed, **columns)
@@ -242,7 +247,7 @@ class InteractionLog:
 
     def select(self, rows: NDArray[Any], *, name: str | None = None) -> InteractionLog:
         """Return the log of these rows (a mask or ascending indices), with the same users and catalogue."""
-        picked = {column: getattr(self, column)[rows] for column in _COLUMN_TYPES if getattr(self, column) is not None}
+        picked = {column: getattr(self, column)[rows] for column in COLUMN_TYPES if getattr(self, column) is not None}
         if "session" in picked:
             picked["session"] = _renumber(picked["user"], picked["session"])
         return replace(self, name=self.name if name is None else name, **picked)
@@ -268,11 +273,13 @@ class InteractionLog:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of every column, the ids and the catalogue."""
+        """Hash of every column, the ids, the catalogue and the user features."""
         digest = hashlib.sha256(f"{self.users.sha256}{self.catalog.sha256}{self.event_names}".encode())
-        for name in _COLUMN_TYPES:
+        for name in COLUMN_TYPES:
             column = getattr(self, name)
-            digest.update(name.encode() if column is None else name.encode() + np.ascontiguousarray(column).tobytes())
+            digest.update(name.encode() + (b"" if column is None else array_bytes(column)))
+        if self.user_features is not None:
+            digest.update(self.user_features.sha256.encode())
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -289,28 +296,6 @@ class InteractionLog:
             f"InteractionLog({self.name!r}: {self.n_events:,} events, {self.n_users:,} users, "
             f"{self.n_items:,} items, events {', '.join(self.event_names)})"
         )
-
-
-def polars_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Convert column by column through NumPy: Polars' own ``to_pandas`` would need pyarrow."""
-    columns: dict[str, Any] = {}
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype in (pl.String, pl.Categorical, pl.Enum) or isinstance(column.dtype, pl.List):
-            columns[name] = pd.Series(column.to_list(), dtype=object)
-        else:
-            columns[name] = column.to_numpy()
-    return pd.DataFrame(columns)
-
-
-def pandas_to_polars(frame: pd.DataFrame) -> pl.DataFrame:
-    """Convert column by column through NumPy, objects as Python values."""
-    columns: dict[str, pl.Series] = {}
-    for name in frame.columns:
-        values = frame[name]
-        plain = values.to_numpy() if values.dtype.kind in "iufbM" else values.astype(object).tolist()
-        columns[str(name)] = pl.Series(str(name), plain)
-    return pl.DataFrame(columns)
 
 
 def _check_columns(arrays: Mapping[str, NDArray[Any]], n: int, n_users: int, n_items: int) -> None:

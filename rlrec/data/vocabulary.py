@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError, UnknownIdError
+from rlrec.data.hashing import text_bytes
 
 
 class Vocabulary:
@@ -37,19 +38,39 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[Hashable] | NDArray[Any]) -> None:
-        self._ids = _as_id_array(ids)
-        self._ids.flags.writeable = False
-        self._index = pd.Index(self._ids)
+        array = _as_id_array(ids)
+        array.flags.writeable = False
+        self.ids = array
+        self._n = len(array)
         if self._index.hasnans:
             raise DataError("ids must not be missing (None or NaN); clean the log first")
         if not self._index.is_unique:
             twice = self._index[self._index.duplicated()][0]
             raise DataError(f"ids must be distinct, {twice!r} stands twice")
 
-    @property
+    _n: int
+    _load: Callable[[], NDArray[Any]]
+
+    @classmethod
+    def from_storage(cls, load: Callable[[], NDArray[Any]], n: int, sha256: str) -> Vocabulary:
+        """Build from ids that a `Vocabulary` once checked and hashed; they are read when they are first asked for."""
+        vocabulary = cls.__new__(cls)
+        vocabulary._n = n
+        vocabulary._load = load
+        vocabulary.__dict__["sha256"] = sha256
+        return vocabulary
+
+    @cached_property
     def ids(self) -> NDArray[Any]:
         """All ids by index, shape (n,), int64 or object; read-only."""
-        return self._ids
+        array: NDArray[Any] = self._load()
+        array.flags.writeable = False
+        return array
+
+    @cached_property
+    def _index(self) -> pd.Index[Any]:
+        index: pd.Index[Any] = pd.Index(self.ids)
+        return index
 
     def index_of(self, ids: Iterable[Hashable] | NDArray[Any]) -> NDArray[np.int64]:
         """Return the index of each id, shape (len(ids),).
@@ -65,7 +86,7 @@ class Vocabulary:
             unknown = wanted[int(np.argmax(index < 0))]
             raise UnknownIdError(
                 f"id {unknown!r} ({type(unknown).__name__}) is not among the {len(self)} known ids, "
-                f"such as {self._ids[0]!r} ({type(self._ids[0]).__name__}); use find() to get -1 for unknown ids"
+                f"such as {self.ids[0]!r} ({type(self.ids[0]).__name__}); use find() to get -1 for unknown ids"
                 if len(self)
                 else f"id {unknown!r} is unknown: the vocabulary is empty"
             )
@@ -76,25 +97,33 @@ class Vocabulary:
         return self._lookup(_as_id_array(ids))
 
     def _lookup(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
-        if wanted.dtype.kind != self._ids.dtype.kind and len(wanted):  # integers never equal strings
+        if wanted.dtype.kind != self.ids.dtype.kind and len(wanted):  # integers never equal strings
             wanted = wanted.astype(object)
         return np.asarray(self._index.get_indexer(pd.Index(wanted)), dtype=np.int64)
+
+    @cached_property
+    def is_text(self) -> bool:
+        """True if every id is a string."""
+        return self.ids.dtype.kind == "O" and set(map(type, self.ids.tolist())) <= {str}
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the ids in order; two vocabularies are equal exactly when their hashes are."""
         digest = hashlib.sha256()
-        if self._ids.dtype.kind == "i":
+        if self.ids.dtype.kind == "i":
             digest.update(b"int64")
-            digest.update(self._ids.astype("<i8").tobytes())
+            digest.update(self.ids.astype("<i8").tobytes())
+        elif self.is_text:
+            digest.update(b"str")
+            digest.update(text_bytes(self.ids.tolist()))
         else:
-            for value in self._ids:
+            for value in self.ids:
                 text = f"{type(value).__name__}:{value}".encode("utf-8", "surrogatepass")
                 digest.update(len(text).to_bytes(8, "little") + text)
         return digest.hexdigest()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._n
 
     def __contains__(self, item: Hashable) -> bool:
         return bool(self.find([item])[0] >= 0)
@@ -106,7 +135,7 @@ class Vocabulary:
         return hash(self.sha256)
 
     def __repr__(self) -> str:
-        shown = ", ".join(repr(value) for value in self._ids[:3].tolist())
+        shown = ", ".join(repr(value) for value in self.ids[:3].tolist())
         return f"Vocabulary({len(self)} ids: {shown}{', ...' if len(self) > 3 else ''})"
 
 
