@@ -20,7 +20,7 @@ from torch import Tensor
 from rlrec.core.artifacts import Artifact, load_artifact, save_artifact
 from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
-from rlrec.data.sequences import N_GAPS, PaddedBatch, Sequences
+from rlrec.data.sequences import PaddedBatch, Sequences
 from rlrec.data.vocabulary import Vocabulary
 
 _ENCODE_TOKENS = 16_384  # padded behaviours encoded at a time: large enough for the GEMM, small enough for any memory
@@ -296,9 +296,3 @@ class SequenceModel(ABC):
     def load(cls, folder: str | Path) -> Any:
         """Read a model that `save` wrote; nothing is unpickled."""
         return cls._from_artifact(load_artifact(folder, kind=cls.kind))
-
-
-def uniform_gap_probs(shape: torch.Size | tuple[int, ...], histogram: Tensor) -> Tensor:
-    """Return one gap distribution for every position, (*shape, N_GAPS): for models that do not look at time."""
-    assert histogram.shape == (N_GAPS,)
-    return histogram.expand(*shape, N_GAPS)

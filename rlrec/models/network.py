@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rlrec.data.sequences import N_GAPS
 from rlrec.models.base import BehaviourBatch, BehaviourStep, RecurrentState
 from rlrec.models.config import LSTMConfig
+from rlrec.models.recurrent import layer_weights, lstm_scan
 
 
 class SequenceNetwork(nn.Module):
@@ -80,30 +81,26 @@ class SequenceNetwork(nn.Module):
     # ---- through ------------------------------------------------------------------------------------------------
 
     def scan(self, tokens: BehaviourBatch, state: RecurrentState) -> Tensor:
-        """Return the top layer's output after each behaviour, (B, T, H); the final state is not asked for."""
-        hidden, cell = (tensor.transpose(0, 1).contiguous() for tensor in state.tensors)
-        vectors = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))  # (B, T, E)
-        output: Tensor = self.lstm(vectors, (hidden, cell))[0]
-        return output
+        """Return the top layer's output after each behaviour, (B, T, H)."""
+        return self._scan(tokens, state)[0]
 
     def scan_with_state(self, tokens: BehaviourBatch, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """As `scan`, and the state after each row's last real behaviour."""
-        hidden, cell = (tensor.transpose(0, 1).contiguous() for tensor in state.tensors)
-        vectors = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))
-        packed = nn.utils.rnn.pack_padded_sequence(vectors, tokens.length.cpu(), batch_first=True, enforce_sorted=False)
-        output, (hidden, cell) = self.lstm(packed, (hidden, cell))
-        padded, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True, total_length=tokens.item.shape[1])
-        return padded, RecurrentState((hidden.transpose(0, 1), cell.transpose(0, 1)))
+        """As `scan`, and the state after each row's last real behaviour (every row needs one)."""
+        output, hiddens, cells = self._scan(tokens, state)
+        rows, last = torch.arange(len(tokens.length), device=output.device), tokens.length - 1
+        return output, RecurrentState((hiddens[rows, last], cells[rows, last]))
+
+    def _scan(self, tokens: BehaviourBatch, state: RecurrentState) -> tuple[Tensor, Tensor, Tensor]:
+        vectors = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))  # (B, T, E)
+        return lstm_scan(self.lstm, vectors, *state.tensors)
 
     def step(self, tokens: BehaviourStep, state: RecurrentState) -> RecurrentState:
         """Take one behaviour in, (B,); the textbook cell, layer by layer."""
         vector = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))  # (B, E)
         hiddens, cells = [], []
         for layer in range(self.config.n_layers):
-            weights = (
-                getattr(self.lstm, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            )
-            hidden, cell = torch.lstm_cell(vector, (state.tensors[0][:, layer], state.tensors[1][:, layer]), *weights)
+            before = (state.tensors[0][:, layer], state.tensors[1][:, layer])
+            hidden, cell = torch.lstm_cell(vector, before, *layer_weights(self.lstm, layer))
             hiddens.append(hidden)
             cells.append(cell)
             vector = hidden
@@ -113,14 +110,16 @@ class SequenceNetwork(nn.Module):
 
     def item_logits(self, hidden: Tensor) -> Tensor:
         """Return logits of all items, (..., I)."""
-        return self.to_item(hidden) @ self.item_vectors().T + self.item_bias
+        query: Tensor = self.to_item(hidden)
+        return query @ self.item_vectors().T + self.item_bias
 
     def event_logits(self, hidden: Tensor, items: Tensor) -> Tensor:
         """Return event logits for ``items`` (..., K), shape (..., K, n_events)."""
         vector = self.item_embedding(items)
         if self.item_features.shape[1]:
             vector = vector + self.feature_projection(self.item_features[items])
-        return self.event_head(hidden).unsqueeze(-2) + self.event_item_head(vector)
+        logits: Tensor = self.event_head(hidden).unsqueeze(-2) + self.event_item_head(vector)
+        return logits
 
     def end_logit(self, hidden: Tensor) -> Tensor:
         """Return the end-of-session logit, (...)."""
