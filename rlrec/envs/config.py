@@ -13,8 +13,8 @@ class SimulatorConfig:
     """How simulated people react to what they are shown, where the log cannot say."""
 
     kappa: float = 0.1
-    """Pull of everything that is not shown, in (0, 1]: 1 means people only take what they would have picked anyway, near 0
-    that they always take something. A log without exposures cannot identify it; policies are compared over a range."""
+    """Pull of everything not shown, in (0, 1]: at 1 people only take what they would have picked anyway, near 0 they
+    always take something. A log without exposures cannot identify it; policies are compared over a range."""
     organic_rate: float = 1.0
     """Probability of browsing on alone after a useless slate; 1 suits a log of positives, whose sessions went on
     without a recommender."""
@@ -25,7 +25,7 @@ class SimulatorConfig:
     horizon: int = 50
     """Steps after which an episode is truncated."""
     event_rewards: tuple[float, ...] = ()
-    """Reward of a reaction by event type, in the order of the log's ``event_names``; empty: every reaction is worth 1."""
+    """Reward of a reaction by event type, in the order of the log's ``event_names``; empty: each is worth 1."""
 
     def __post_init__(self) -> None:
         """Refuse values that describe nobody."""

@@ -19,7 +19,7 @@ def register() -> None:
         )
 
 
-def make_registered_vec(model: object, num_envs: int = 1, **kwargs: object) -> gymnasium.vector.VectorEnv:  # type: ignore[type-arg]
+def make_registered_vec(model: object, num_envs: int = 1, **kwargs: object) -> gymnasium.vector.VectorEnv:
     """Return the vector environment for ``gymnasium.make_vec``."""
     from rlrec.envs.vector import RecommendationVectorEnv
 

@@ -67,7 +67,7 @@ class RecommendationEnv(gymnasium.Env[NDArray[np.float32], Any]):
         self._last = self._describe(action, info, bool(terminated[0]))
         return row, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the last step in words, for ``render_mode="ansi"``."""
         return self._last if self.render_mode == "ansi" else None
 
