@@ -36,7 +36,9 @@ def click_probs(probs: Tensor, kappa: float) -> Tensor:
 
 def choose(clicks: Tensor, uniform: Tensor) -> Tensor:
     """Return the slate position that each person clicks, -1 for none: shape (B,), from click probabilities (B, K)."""
-    position = torch.searchsorted(clicks.cumsum(-1), uniform.to(clicks.dtype).unsqueeze(-1), right=True).squeeze(-1)
+    position = torch.searchsorted(
+        clicks.cumsum(-1), uniform.to(clicks.dtype).contiguous().unsqueeze(-1), right=True
+    ).squeeze(-1)
     return torch.where(position < clicks.shape[-1], position, -1)
 
 

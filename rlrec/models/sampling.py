@@ -29,7 +29,7 @@ def inverse_cdf(probs: Tensor, uniform: Tensor) -> Tensor:
     tensor([2])
     """
     cumulative = probs.cumsum(-1)
-    target = uniform.to(cumulative.dtype).unsqueeze(-1) * cumulative[..., -1:]
+    target = uniform.to(cumulative.dtype).contiguous().unsqueeze(-1) * cumulative[..., -1:]
     # A uniform so near 1 that it rounds up to the total must not fall off the end, nor on a weight of 0.
     target = torch.minimum(target, torch.nextafter(cumulative[..., -1:], torch.zeros_like(target)))
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
