@@ -31,7 +31,7 @@ class ItemCatalog:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"item_id": ["A1", "A2"], "colour": ["red", "blue"], "price": [28, 38]})
+    >>> frame = pd.DataFrame({"item_id": ["A1", "A2"], "colour_name": ["red", "blue"], "price": [28, 38]})
     >>> catalog = ItemCatalog.from_pandas(frame)
     >>> catalog.describe(1)
     'A2 (38)'

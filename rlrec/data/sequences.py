@@ -95,6 +95,21 @@ class Sequences:
             ended=np.ones(len(first), np.bool_),
         )
 
+    @classmethod
+    def from_items(cls, item: NDArray[np.integer], offsets: NDArray[np.int64]) -> Sequences:
+        """Build from item indices alone: event 0, no known times, users 0..S-1."""
+        n = len(offsets) - 1
+        return cls(
+            offsets=offsets,
+            item=item.astype(np.int32),
+            event=np.zeros(len(item), np.int16),
+            gap=np.zeros(len(item), np.int64),
+            value=None,
+            start=np.zeros(n),
+            user=np.arange(n),
+            ended=np.ones(n, np.bool_),
+        )
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(S,) behaviours in each sequence."""
