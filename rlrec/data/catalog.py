@@ -34,7 +34,7 @@ class ItemCatalog:
     >>> frame = pd.DataFrame({"item_id": ["A1", "A2"], "colour_name": ["red", "blue"], "price": [28, 38]})
     >>> catalog = ItemCatalog.from_pandas(frame)
     >>> catalog.describe(1)
-    'A2 (38)'
+    'A2 (blue, 38)'
     """
 
     def __init__(self, vocabulary: Vocabulary, features: FeatureTable | None = None) -> None:
