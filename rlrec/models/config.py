@@ -15,7 +15,7 @@ class LSTMConfig:
     embedding_size: int = 96
     """Size of the item, event and gap embeddings; the output layer is tied to the item embedding (chosen here)."""
     hidden_size: int = 160
-    """Units of each LSTM layer, and the size of the interest vector (chosen here: on eshop2008 as good as 192 and cheaper)."""
+    """Units of each LSTM layer, and the size of the interest vector (chosen here: as good as 192, cheaper)."""
     n_layers: int = 1
     """LSTM layers."""
     input_dropout: float = 0.2
