@@ -10,7 +10,9 @@ from rlrec.data.readers.base import Format, RawLog, ReadOptions
 from rlrec.data.readers.delimited import read_delimited
 from rlrec.data.readers.folder import detect_folder, read_folder
 from rlrec.data.readers.frames import is_frame, read_frame
+from rlrec.data.readers.otto import detect_otto, read_otto
 from rlrec.data.readers.parquet import read_parquet_log
+from rlrec.data.readers.recbole import detect_recbole, read_recbole
 
 _PACKED = (".gz", ".bz2", ".xz")
 
@@ -32,6 +34,8 @@ FORMATS: dict[str, Format] = {
     layout.name: layout
     for layout in (
         Format("folder", "interactions.*, items.*, users.* in one folder", detect_folder, read_folder),
+        Format("recbole", "RecBole atomic files (.inter, .item, .user)", detect_recbole, read_recbole),
+        Format("otto", "OTTO sessions, JSON lines", detect_otto, read_otto),
         Format("parquet", "Parquet file, or folder of parts", _is_parquet, read_parquet_log),
         Format("csv", "delimited text with a header, any delimiter", _is_delimited, read_delimited),
     )

@@ -49,7 +49,7 @@ def read_table(
     """
     options = ReadOptions(delimiter=delimiter, header=header, encoding=encoding, quote=quote)
     frames = []
-    for names, block in _cut(path, options):
+    for names, block in cut_blocks(path, options):
         if block.dropped:
             raise DataError(
                 f"{str(path)!r} has {sum(block.dropped.values())} rows with more or fewer fields than its "
@@ -74,7 +74,7 @@ def _numbers_where_possible(text: pl.Series) -> pl.Series:
 def _log_blocks(path: Path, options: ReadOptions) -> Iterator[Block]:
     found: list[str] | None = None
     renames: dict[str, str] = {}
-    for names, block in _cut(path, options):
+    for names, block in cut_blocks(path, options):
         if found is None:
             found = names
             renames = _renames(names, options, path)
@@ -113,7 +113,7 @@ def _without_headers(frame: pl.DataFrame, renames: dict[str, str], block: Block)
     return Block(kept, {**block.dropped, **({REPEATED_HEADER: n_repeated} if n_repeated else {})}, block.fixed)
 
 
-def _cut(path: Path, options: ReadOptions) -> Iterator[tuple[list[str], Block]]:
+def cut_blocks(path: Path, options: ReadOptions) -> Iterator[tuple[list[str], Block]]:
     """Yield (column names, rows as text) for each block of the file."""
     names: list[str] | None = None
     delimiter = options.delimiter
