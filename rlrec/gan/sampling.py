@@ -36,9 +36,7 @@ class _Rows(NamedTuple):
 
 
 @torch.no_grad()
-def generate_sequences(
-    model: SequenceModel, n: int, *, seed: int, max_length: int = 200, first: int = 0
-) -> Sequences:
+def generate_sequences(model: SequenceModel, n: int, *, seed: int, max_length: int = 200, first: int = 0) -> Sequences:
     """Sample ``n`` sequences from a model: item, event and gap of each behaviour, then whether it was the last.
 
     Parameters
