@@ -35,7 +35,7 @@ class JudgedBatch(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Embedding → GRU → one logit a step: is the sequence up to here real?
+    """Embedding → GRU → one logit a step, which says whether the sequence up to there is real.
 
     It shares nothing with the generator. A logit a step gives the generator a dense reward, where one logit a sequence
     would leave it guessing which step gave it away (ScratchGAN).
