@@ -57,7 +57,8 @@ def _pairs(sequences: Sequences, width: int) -> NDArray[np.int64]:
     """Return ``before * width + after`` of every transition inside a sequence."""
     item = sequences.item.astype(np.int64)
     inside = np.diff(_owner(sequences)) == 0
-    return (item[:-1] * width + item[1:])[inside]
+    pairs: NDArray[np.int64] = (item[:-1] * width + item[1:])[inside]
+    return pairs
 
 
 # ---- distances ----------------------------------------------------------------------------------------------------
@@ -126,7 +127,8 @@ def _run_hash(sequences: Sequences, n: int) -> NDArray[np.uint64]:
     for i in range(n):
         word = _scramble(word + sequences.item[i : i + n_runs].astype(np.uint64) + np.uint64(1))
     owner = _owner(sequences)
-    return word[owner[:n_runs] == owner[n - 1 : n - 1 + n_runs]]
+    inside: NDArray[np.uint64] = word[owner[:n_runs] == owner[n - 1 : n - 1 + n_runs]]
+    return inside
 
 
 def _sequence_hash(sequences: Sequences) -> NDArray[np.uint64]:
@@ -136,7 +138,8 @@ def _sequence_hash(sequences: Sequences) -> NDArray[np.uint64]:
     place = np.arange(sequences.n_events) - sequences.offsets[:-1][_owner(sequences)]
     word = _scramble(_scramble(sequences.item.astype(np.uint64) + np.uint64(1)) + place.astype(np.uint64))
     total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(word, dtype=np.uint64)])
-    return total[sequences.offsets[1:]] - total[sequences.offsets[:-1]]
+    difference: NDArray[np.uint64] = total[sequences.offsets[1:]] - total[sequences.offsets[:-1]]
+    return difference
 
 
 def _scramble(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
