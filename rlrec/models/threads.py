@@ -12,6 +12,9 @@ import torch
 def torch_threads(n: int = 1) -> Iterator[None]:
     """Use ``n`` threads inside the block, and the caller's number again after it."""
     before = torch.get_num_threads()
+    if before == n:
+        yield
+        return
     torch.set_num_threads(n)
     try:
         yield
