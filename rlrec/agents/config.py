@@ -1,0 +1,55 @@
+"""Settings of the agents. Free of torch, so the command line can print them without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlrec.core.checks import check_at_least, check_between, check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig:
+    """Proximal policy optimisation (Schulman et al. 2017) of a policy that starts as the user model."""
+
+    total_steps: int = 200_000
+    """Environment steps to train for, summed over the parallel users."""
+    n_steps: int = 32
+    """Steps of each parallel user between two updates (chosen here)."""
+    batch_size: int = 512
+    """Steps in a minibatch (chosen here)."""
+    n_epochs: int = 4
+    """Passes over the collected steps in an update (chosen here; PPO's paper uses 3 to 15)."""
+    gamma: float = 0.99
+    """Discount of a step. The return that is judged is undiscounted; sessions end by themselves, so 1 is well defined,
+    and slightly less gives advantages with less noise (chosen here)."""
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation (PPO's paper)."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
+    clip_range: float = 0.2
+    """The probability ratio is clipped to 1 -+ this (PPO's paper)."""
+    ent_coef: float = 0.0
+    """Weight of the entropy bonus: the user model already spreads the choice (chosen here)."""
+    vf_coef: float = 0.1
+    """Weight of the value loss; returns are of the order of 10, so their squares are large (chosen here)."""
+    max_grad_norm: float = 5.0
+    """Largest norm of a gradient, critic included."""
+    target_kl: float = 0.0
+    """An update stops where the policy moved further than 1.5 times this (nats); 0 never stops it."""
+    alpha_init: float = 2.0
+    """First sharpness of the user model in the policy: logits = alpha * log p(item | interest) + correction."""
+    rank: int = 32
+    """Size of the vectors whose dot product is the learned correction."""
+    hidden_size: int = 64
+    """Units of the hidden layers of actor and critic."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("total_steps", "n_steps", "batch_size", "n_epochs", "rank", "hidden_size"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("gamma", "gae_lambda"):
+            check_between(name, getattr(self, name), 0.0, 1.0)
+        for name in ("learning_rate", "clip_range", "max_grad_norm", "alpha_init"):
+            check_positive(name, getattr(self, name))
+        for name in ("ent_coef", "vf_coef", "target_kl"):
+            check_at_least(name, getattr(self, name), 0.0)

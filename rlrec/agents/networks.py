@@ -1,0 +1,113 @@
+r"""The residual actor-critic: a policy that starts as the user model and learns the difference.
+
+.. math:: \mathrm{logits}_i = \alpha \log p(i \mid h) + f(h) \cdot e_i
+
+where p is a frozen copy of the observer's output layer, :math:`\alpha` is learned, and the correction is an MLP of the
+interest vector h times free item vectors :math:`e_i`, which start at zero. A policy that has to find the user model by
+trial and error needs far more steps: on eshop2008 a plain categorical head reached half the return after 600,000.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rlrec.core.errors import InvalidTypeError
+from rlrec.models.base import SequenceModel
+from rlrec.models.counting import CountingModel
+from rlrec.models.lstm import LSTMModel
+
+
+class LSTMForecast(nn.Module):
+    """log p(item | interest) of an `LSTMModel`, (B, D) to (B, I): its calibrated output layer, frozen.
+
+    The buffers are not saved with the agent: they are copied from the observer, which is.
+    """
+
+    query: Tensor
+    query_bias: Tensor
+    items: Tensor
+    item_bias: Tensor
+    start: Tensor
+
+    def __init__(self, observer: LSTMModel) -> None:
+        super().__init__()
+        network, calibration = observer.network, observer.calibration
+        self.item_scale, self.first_scale = calibration.item_scale, calibration.first_scale
+        with torch.no_grad():
+            frozen = {
+                "query": network.to_item.weight,
+                "query_bias": network.to_item.bias,
+                "items": network.item_vectors(),
+                "item_bias": network.item_bias,
+                "start": network.start_hidden[-1],
+            }
+        for name, tensor in frozen.items():
+            self.register_buffer(name, tensor.detach().clone(), persistent=False)
+
+    def forward(self, interest: Tensor) -> Tensor:
+        """Return log probabilities; the interest before any behaviour is known by its value."""
+        logits = (interest @ self.query.T + self.query_bias) @ self.items.T + self.item_bias  # (B, I)
+        at_start = (interest == self.start).all(-1, keepdim=True)
+        return (logits * torch.where(at_start, self.first_scale, self.item_scale)).log_softmax(-1)
+
+
+class CountingForecast(nn.Module):
+    """log p(item | interest) of a counting model, whose interest vector is its forecast."""
+
+    def forward(self, interest: Tensor) -> Tensor:
+        """Return log probabilities, (B, I)."""
+        return interest.clamp(min=torch.finfo(interest.dtype).tiny).log()
+
+
+def forecast_of(observer: SequenceModel) -> nn.Module:
+    """Return a frozen module that gives log p(item | interest) of ``observer``."""
+    if isinstance(observer, LSTMModel):
+        return LSTMForecast(observer)
+    if isinstance(observer, CountingModel):
+        return CountingForecast()
+    raise InvalidTypeError(
+        f"an agent needs an observer that forecasts items from its interest vector (LSTMModel, MarkovModel or "
+        f"PopularityModel), got {type(observer).__name__}"
+    )
+
+
+class ResidualActorCritic(nn.Module):
+    """Actor and critic on the interest vector.
+
+    Parameters
+    ----------
+    observer : SequenceModel
+        Gives the interest vectors and the frozen forecast; not changed.
+    alpha, rank, hidden_size
+        See `rlrec.agents.config.PPOConfig`.
+    """
+
+    def __init__(self, observer: SequenceModel, *, alpha: float, rank: int, hidden_size: int) -> None:
+        super().__init__()
+        size = observer.interest_size
+        self.forecast = forecast_of(observer)
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha)))
+        self.correction = nn.Sequential(nn.Linear(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, rank))
+        self.item_correction = nn.Parameter(torch.zeros(observer.n_items, rank))
+        self.item_bonus = nn.Parameter(torch.zeros(observer.n_items))
+        self.critic = nn.Sequential(
+            nn.Linear(size, hidden_size),
+            nn.Tanh(),
+            nn.Linear(hidden_size, hidden_size),
+            nn.Tanh(),
+            nn.Linear(hidden_size, 1),
+        )
+
+    def logits(self, interest: Tensor) -> Tensor:
+        """Return the actor's logits, (B, D) to (B, I)."""
+        learned = self.correction(interest) @ self.item_correction.T + self.item_bonus
+        logits: Tensor = self.log_alpha.exp() * self.forecast(interest) + learned
+        return logits
+
+    def values(self, interest: Tensor) -> Tensor:
+        """Return the expected return from here, (B, D) to (B,)."""
+        values: Tensor = self.critic(interest).squeeze(-1)
+        return values
