@@ -1,0 +1,184 @@
+"""What the numbers of ``summary.json`` say, in plain sentences: what to ship, what to trust, what the GAN was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlrec.evaluation.report_numbers import bounds, by_metric, interval_text, number_text, point
+
+REFERENCE = "greedy"  # the policy that an agent has to beat: the best item by the user model
+LENGTH_TOLERANCE = 0.10  # simulated sessions may be this much longer or shorter than real ones (issue 2)
+_GAN_METRICS = {"c2st_auc": -1, "item_jsd": -1, "transition_jsd": -1, "tstr_ndcg@10": 1}  # 1: more is better
+
+
+def findings(summary: Mapping[str, Any]) -> list[str]:
+    """Return the sentences of a report's first paragraphs; parts that the summary lacks say nothing."""
+    policies = summary.get("policies") or {}
+    simulator = summary.get("simulator") or {}
+    parts = [
+        models_finding(summary.get("models") or {}),
+        shipping_finding(policies),
+        *[learner_finding(policies, name) for name in _learners(policies)],
+        trust_finding(simulator.get("fidelity") or {}),
+        gan_finding(summary.get("synthetic") or {}),
+    ]
+    return [text for text in parts if text]
+
+
+def models_finding(models: Mapping[str, Any]) -> str:
+    """Say whether the LSTM learned more than a first-order Markov chain."""
+    lstm, markov = (point((models.get(name) or {}).get("test_nll")) for name in ("lstm", "markov"))
+    if lstm is None or markov is None:
+        return ""
+    gain = markov - lstm
+    verdict = "learned more than" if gain > 0 else "learned no more than"
+    return (
+        f"The LSTM {verdict} a first-order Markov chain: {number_text(lstm)} against {number_text(markov)} nats per "
+        "next item (less is better)."
+    )
+
+
+def shipping_finding(policies: Mapping[str, Any]) -> str:
+    """Say which policy to ship: the best in the held-out simulator that is better than greedy beyond doubt."""
+    held = {name: value for name, row in policies.items() if (value := point(row.get("heldout_return"))) is not None}
+    if not policies:
+        return ""
+    if not held:
+        return "No policy was judged in a held-out simulator, so none can be recommended for shipping."
+    if REFERENCE not in held:
+        return f"Highest in the held-out simulator: {max(held, key=lambda name: held[name])}. No greedy policy was run."
+    proven = {name: held[name] for name in held if (_low(policies[name], "heldout_paired_vs_greedy") or 0) > 0}
+    if proven:
+        best = max(proven, key=lambda name: proven[name])
+        return f"Ship {best}: it beats greedy in a simulator of the held-out period, which it never trained on."
+    return (
+        f"Ship {REFERENCE} (the user model's best guess): no other policy beats it beyond doubt in a simulator of the "
+        "held-out period."
+    )
+
+
+def learner_finding(policies: Mapping[str, Any], name: str) -> str:
+    """Say where a policy stands against greedy, at home and held out, and what follows."""
+    row = policies[name]
+    home, held = row.get("paired_vs_greedy"), row.get("heldout_paired_vs_greedy")
+    if bounds(home) is None:
+        return ""
+    text = f"{name} against greedy: {_uplift(home, _return(policies, 'return'))} in the simulator it trained in"
+    if bounds(held) is None:
+        return f"{text}; it was not judged in a held-out one, so this says little."
+    text += f", {_uplift(held, _return(policies, 'heldout_return'))} in the held-out one. "
+    return text + _verdict(name, _side(home), _side(held))
+
+
+def trust_finding(fidelity: Mapping[str, Any]) -> str:
+    """Say how far the simulated people resemble the real ones."""
+    metrics = by_metric(fidelity)
+    text = _length_sentence(metrics)
+    for name, words in (("item_jsd", "Item popularity"), ("transition_jsd", "Which item follows which")):
+        row = _find(metrics, name)
+        simulated, ceiling = _model_cell(row), point(row.get("real_vs_real"))
+        if simulated is not None and ceiling is not None:
+            text += (
+                f" {words} is {number_text(simulated)} away from real (Jensen-Shannon divergence), where two real samples "
+                f"are {number_text(ceiling)} apart."
+            )
+    if text:
+        text += " Trust a ranking of policies that the held-out simulator confirms; no absolute number carries over."
+    return text.strip()
+
+
+def gan_finding(synthetic: Mapping[str, Any]) -> str:
+    """Say on how many measures the GAN beat its control, the maximum-likelihood LSTM."""
+    metrics = by_metric(synthetic)
+    sides = {}
+    for name, direction in _GAN_METRICS.items():
+        row = metrics.get(name, {})
+        gan, control = row.get("gan", row.get("value")), row.get("mle")
+        if point(gan) is not None and point(control) is not None:
+            sides[name] = direction * _compare(gan, control)
+    if not sides:
+        return ""
+    won = [name for name, side in sides.items() if side > 0]
+    lost = [name for name, side in sides.items() if side < 0]
+    verdict = "beat" if len(won) > len(lost) else "did not beat"
+    detail = f"better on {', '.join(won) or 'none'}, worse on {', '.join(lost) or 'none'}"
+    return f"The GAN {verdict} its control, the same LSTM with maximum likelihood only: {detail} of {len(sides)} measures."
+
+
+def _learners(policies: Mapping[str, Any]) -> list[str]:
+    """Return the policies that claim to be better than greedy at home, or that are called an agent's name."""
+    return [
+        name
+        for name, row in policies.items()
+        if name != REFERENCE and bounds(row.get("paired_vs_greedy")) and _side(row["paired_vs_greedy"]) >= 0
+    ]
+
+
+def _verdict(name: str, home: int, held: int) -> str:
+    if home > 0 and held > 0:
+        return "It wins in both."
+    if home > 0 and held < 0:
+        return f"{name} only wins at home: it has learned its simulator's errors. Do not ship it on this evidence."
+    if home > 0:
+        return f"{name} only wins at home: held out, the difference cannot be told from zero."
+    return "At home the difference cannot be told from zero."
+
+
+def _uplift(difference: Mapping[str, Any], reference: float | None) -> str:
+    """Write a paired difference as a share of greedy's return, and as it is."""
+    value, low, high = (point(difference[key]) or 0.0 for key in ("value", "low", "high"))
+    absolute = f"{_signed(value, number_text(abs(value)))} a session {interval_text(difference)}"
+    if not reference or reference <= 0:
+        return absolute
+    percent = [_signed(x, f"{abs(100 * x / reference):.0f}") for x in (value, low, high)]
+    return f"{percent[0]} % [{percent[1]}, {percent[2]}] ({absolute})"
+
+
+def _signed(value: float, text: str) -> str:
+    return ("+" if value >= 0 else "\N{MINUS SIGN}") + text
+
+
+def _return(policies: Mapping[str, Any], name: str) -> float | None:
+    return point((policies.get(REFERENCE) or {}).get(name))
+
+
+def _side(estimate: Any) -> int:
+    """Return 1 if an interval lies above zero, -1 if below, 0 if it covers zero."""
+    ends = bounds(estimate)
+    if ends is None:
+        return 0
+    return int(ends[0] > 0) - int(ends[1] < 0)
+
+
+def _compare(first: Any, second: Any) -> int:
+    """Return 1 if the first is larger, -1 if smaller, 0 if equal or if their intervals overlap."""
+    a, b = (bounds(cell) or (point(cell) or 0.0,) * 2 for cell in (first, second))
+    return int(a[0] > b[1]) - int(a[1] < b[0])
+
+
+def _low(row: Mapping[str, Any], name: str) -> float | None:
+    ends = bounds(row.get(name))
+    return None if ends is None else ends[0]
+
+
+def _find(metrics: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return a metric's row under its name, or under ``item_popularity_jsd`` for ``item_jsd``."""
+    return metrics.get(name) or metrics.get(name.replace("item_jsd", "item_popularity_jsd")) or {}
+
+
+def _model_cell(row: Mapping[str, Any]) -> float | None:
+    return point(row.get("simulated", row.get("value")))
+
+
+def _length_sentence(metrics: Mapping[str, dict[str, Any]]) -> str:
+    row = metrics.get("session_length_mean") or metrics.get("session_length") or {}
+    real, simulated = point(row.get("real")), _model_cell(row)
+    if not real or simulated is None:
+        return ""
+    off = abs(simulated / real - 1)
+    verdict = "close to" if off <= LENGTH_TOLERANCE else "NOT close to"
+    return (
+        f"Left to themselves, simulated people make sessions of {number_text(simulated)} behaviours, {verdict} the "
+        f"{number_text(real)} of held-out real ones ({100 * off:.0f} % off)."
+    )
