@@ -1,1 +1,69 @@
-"""rlrec."""
+"""Learn users from a behaviour log, train recommender policies on simulated ones, judge them, write synthetic logs.
+
+Names are imported when they are first used, so that ``import rlrec`` loads no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from rlrec.core.estimate import Estimate
+    from rlrec.data.catalog import ItemCatalog
+    from rlrec.data.load import load_log
+    from rlrec.data.log import InteractionLog
+    from rlrec.data.sequences import Sequences
+    from rlrec.data.splits import split_by_sequence, split_by_time, split_by_user
+    from rlrec.data.vocabulary import Vocabulary
+    from rlrec.envs.config import SimulatorConfig
+    from rlrec.envs.simulator import UserSimulator
+    from rlrec.envs.single import RecommendationEnv
+    from rlrec.envs.vector import RecommendationVectorEnv, make_vec
+    from rlrec.evaluation.ranking import evaluate_ranking
+    from rlrec.models.config import LSTMConfig, MarkovConfig
+    from rlrec.models.counting import MarkovModel, PopularityModel
+    from rlrec.models.lstm import LSTMModel
+
+__all__ = [
+    "Estimate",
+    "InteractionLog",
+    "ItemCatalog",
+    "LSTMConfig",
+    "LSTMModel",
+    "MarkovConfig",
+    "MarkovModel",
+    "PopularityModel",
+    "RecommendationEnv",
+    "RecommendationVectorEnv",
+    "Sequences",
+    "SimulatorConfig",
+    "UserSimulator",
+    "Vocabulary",
+    "evaluate_ranking",
+    "load_log",
+    "make_vec",
+    "split_by_sequence",
+    "split_by_time",
+    "split_by_user",
+]
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "core.estimate": ["Estimate"],
+        "data.catalog": ["ItemCatalog"],
+        "data.load": ["load_log"],
+        "data.log": ["InteractionLog"],
+        "data.sequences": ["Sequences"],
+        "data.splits": ["split_by_sequence", "split_by_time", "split_by_user"],
+        "data.vocabulary": ["Vocabulary"],
+        "envs.config": ["SimulatorConfig"],
+        "envs.simulator": ["UserSimulator"],
+        "envs.single": ["RecommendationEnv"],
+        "envs.vector": ["RecommendationVectorEnv", "make_vec"],
+        "evaluation.ranking": ["evaluate_ranking"],
+        "models.config": ["LSTMConfig", "MarkovConfig"],
+        "models.counting": ["MarkovModel", "PopularityModel"],
+        "models.lstm": ["LSTMModel"],
+    },
+)

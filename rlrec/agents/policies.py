@@ -136,7 +136,8 @@ class AgentPolicy:
         if exclude_seen:
             row = np.repeat(np.arange(len(sequences)), sequences.lengths)
             logits[torch.from_numpy(row), torch.from_numpy(sequences.item.astype(np.int64))] = -torch.inf
-        return self.observer.space.items.ids[top_slates(logits, k).numpy()]
+        ids: NDArray[Any] = self.observer.space.items.ids[top_slates(logits, k).numpy()]
+        return ids
 
     # ---- disk ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +172,4 @@ class AgentPolicy:
 
 def build_network(observer: SequenceModel, config: PPOConfig) -> ResidualActorCritic:
     """Return an untrained network: the user model, sharpened."""
-    return ResidualActorCritic(
-        observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size
-    )
+    return ResidualActorCritic(observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size)

@@ -1,5 +1,1 @@
-"""Simulated users and their Gymnasium environments."""
-
-from rlrec.envs.registration import register
-
-register()
+"""Simulated users and their Gymnasium environments; import `rlrec.envs.registration` and call ``register()``."""

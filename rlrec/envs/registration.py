@@ -1,4 +1,4 @@
-"""Registers the environments with Gymnasium: ``gymnasium.make("rlrec/Recommendation-v0", model=...)``."""
+"""Registers the environments with Gymnasium: call `register` before ``gymnasium.make("rlrec/Recommendation-v0", model=...)``."""
 
 from __future__ import annotations
 

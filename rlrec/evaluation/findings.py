@@ -80,8 +80,8 @@ def trust_finding(fidelity: Mapping[str, Any]) -> str:
         simulated, ceiling = _model_cell(row), point(row.get("real_vs_real"))
         if simulated is not None and ceiling is not None:
             text += (
-                f" {words} is {number_text(simulated)} away from real (Jensen-Shannon divergence), where two real samples "
-                f"are {number_text(ceiling)} apart."
+                f" {words} is {number_text(simulated)} away from real (Jensen-Shannon divergence), where two real "
+                f"samples are {number_text(ceiling)} apart."
             )
     if text:
         text += " Trust a ranking of policies that the held-out simulator confirms; no absolute number carries over."
@@ -103,7 +103,9 @@ def gan_finding(synthetic: Mapping[str, Any]) -> str:
     lost = [name for name, side in sides.items() if side < 0]
     verdict = "beat" if len(won) > len(lost) else "did not beat"
     detail = f"better on {', '.join(won) or 'none'}, worse on {', '.join(lost) or 'none'}"
-    return f"The GAN {verdict} its control, the same LSTM with maximum likelihood only: {detail} of {len(sides)} measures."
+    return (
+        f"The GAN {verdict} its control, the same LSTM with maximum likelihood only: {detail} of {len(sides)} measures."
+    )
 
 
 def _learners(policies: Mapping[str, Any]) -> list[str]:
