@@ -40,7 +40,7 @@ class SequenceNetwork(nn.Module):
         self.event_embedding = nn.Embedding(n_events, size)
         self.gap_embedding = nn.Embedding(N_GAPS, size)
         self.register_buffer("item_features", features)
-        self.feature_projection = nn.Linear(features.shape[1], size, bias=False)
+        self.feature_weight = nn.Parameter(torch.zeros(features.shape[1], size))  # (F, E); F may be 0
         self.lstm = nn.LSTM(size, hidden, config.n_layers, batch_first=True)
         self.start_hidden = nn.Parameter(torch.zeros(config.n_layers, hidden))
         self.start_cell = nn.Parameter(torch.zeros(config.n_layers, hidden))
@@ -58,19 +58,21 @@ class SequenceNetwork(nn.Module):
         """Small embeddings, so that the tied logits start near uniform (standard deviation as in GRU4Rec's code)."""
         for table in (self.item_embedding, self.event_embedding, self.gap_embedding):
             nn.init.normal_(table.weight, std=0.05)
+        if self.item_features.shape[1]:
+            nn.init.normal_(self.feature_weight, std=0.05)
 
     # ---- in -----------------------------------------------------------------------------------------------------
 
     def item_vectors(self) -> Tensor:
         """Return the vector of every item, shape (I, E)."""
-        vectors: Tensor = self.item_embedding.weight + self.feature_projection(self.item_features)
+        vectors: Tensor = self.item_embedding.weight + self.item_features @ self.feature_weight
         return vectors
 
     def embed(self, item: Tensor, event: Tensor, gap: Tensor) -> Tensor:
         """Embed behaviours of any shape (...), giving (..., E)."""
         vector: Tensor = self.item_embedding(item) + self.event_embedding(event) + self.gap_embedding(gap)
         if self.item_features.shape[1]:
-            vector = vector + self.feature_projection(self.item_features[item])
+            vector = vector + self.item_features[item] @ self.feature_weight
         return vector
 
     def initial_state(self, batch_size: int) -> RecurrentState:
@@ -117,7 +119,7 @@ class SequenceNetwork(nn.Module):
         """Return event logits for ``items`` (..., K), shape (..., K, n_events)."""
         vector = self.item_embedding(items)
         if self.item_features.shape[1]:
-            vector = vector + self.feature_projection(self.item_features[items])
+            vector = vector + self.item_features[items] @ self.feature_weight
         logits: Tensor = self.event_head(hidden).unsqueeze(-2) + self.event_item_head(vector)
         return logits
 
