@@ -1,0 +1,155 @@
+"""The simulator and its Gymnasium shells: laws, the choice formula, boundaries, and sentences for bad input."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from scipy.stats import chisquare
+from stable_baselines3.common.env_checker import check_env as check_env_sb3
+
+from rlrec.core.errors import InvalidArgumentError, InvalidSlateError, NotReadyError
+from rlrec.core.random import CounterRng
+from rlrec.envs.choice import choose, click_probs, kappa_for_click_rate
+from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.registration import ENV_ID, register
+from rlrec.envs.simulator import UserSimulator
+from rlrec.envs.single import RecommendationEnv
+from rlrec.envs.vector import make_vec
+from tests.small import N_ITEMS, cycle_model
+
+
+def roll(env, n_steps=40, seed=5):
+    """Return everything that fixed pseudo-random actions produce."""
+    env.reset(seed=seed)
+    actions = np.random.default_rng(0).integers(0, N_ITEMS, (n_steps, env.num_envs))
+    return [env.step(action) for action in actions]
+
+
+def test_click_frequencies_match_the_formula():
+    probs = torch.tensor([[0.3, 0.05, 0.15]], dtype=torch.double)
+    clicks = click_probs(probs, kappa=0.4)
+    assert clicks[0, 0].item() == pytest.approx(0.3 / (0.5 + 0.4 * 0.5))
+    n = 100_000
+    position = choose(clicks.expand(n, 3).contiguous(), torch.from_numpy(np.random.default_rng(0).random(n))).numpy()
+    observed = np.bincount(position + 1, minlength=4)
+    expected = n * np.array([1 - clicks.sum().item(), *clicks[0].tolist()])
+    assert chisquare(observed, expected).pvalue > 0.001
+
+
+def test_kappa_gives_the_declared_click_rate():
+    probs = np.random.default_rng(0).dirichlet(np.ones(8), 500)[:, :2]
+    kappa = kappa_for_click_rate(probs, 0.6)
+    assert click_probs(torch.from_numpy(probs), kappa).sum(-1).mean().item() == pytest.approx(0.6, abs=1e-4)
+    with pytest.raises(InvalidArgumentError, match=r"a click rate of 0\.01 cannot be had"):
+        kappa_for_click_rate(probs, 0.01)
+
+
+def test_a_user_depends_on_nobody_else():
+    simulator, rng = UserSimulator(cycle_model()), CounterRng(3)
+    keys = np.arange(8)
+    crowd, _ = simulator.reset(keys, rng=rng)
+    alone, _ = simulator.reset(keys[5:6], rng=rng)
+    for step in range(6):
+        slates = (keys[:, None] + step) % N_ITEMS
+        many, crowd = simulator.respond(crowd, slates, rng=rng)
+        one, alone = simulator.respond(alone, slates[5:6], rng=rng)
+        assert [int(column[5]) for column in many] == [int(column[0]) for column in one]
+        torch.testing.assert_close(alone.memory.tensors[0][0], crowd.memory.tensors[0][5], rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_seed_is_bit_equal_and_another_is_not():
+    first, second, other = (roll(make_vec(cycle_model(), num_envs=4), seed=seed) for seed in (5, 5, 6))
+    for a, b in zip(first, second, strict=True):
+        for x, y in zip(a[:4], b[:4], strict=True):
+            assert np.array_equal(x, y)
+    assert any(not np.array_equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+
+
+def test_the_final_observation_belongs_to_the_user_who_left():
+    env = make_vec(cycle_model(), num_envs=4)
+    env.reset(seed=5)
+    twin = UserSimulator(cycle_model())
+    state, _ = twin.reset(np.arange(4), rng=CounterRng(5))
+    actions = np.random.default_rng(0).integers(0, N_ITEMS, (60, 4))
+    seen = 0
+    for action in actions:
+        observation, _, terminated, truncated, infos = env.step(action)
+        _, state = twin.respond(state, action[:, None], rng=CounterRng(5))
+        own = twin.model.interest(state.memory).detach().numpy()
+        done = terminated | truncated
+        for row in np.flatnonzero(done):
+            assert np.allclose(infos["final_obs"][row], own[row], atol=1e-5)
+            assert not np.allclose(observation[row], own[row], atol=1e-3)
+            assert infos["user"][row] == state.key[row] + 4
+            seen += 1
+        if done.any():
+            break
+        assert np.allclose(observation, own, atol=1e-5)
+    assert seen > 0
+
+
+def test_leaving_terminates_and_the_horizon_truncates():
+    never = make_vec(cycle_model(), num_envs=16, config=SimulatorConfig(horizon=2, impatience=0.0))
+    never.reset(seed=0)
+    _, _, terminated_1, truncated_1, _ = never.step(np.zeros(16, int))
+    assert not truncated_1.any()
+    _, _, terminated_2, truncated_2, _ = never.step(np.zeros(16, int))
+    assert not (terminated_2 & truncated_2).any()
+    assert truncated_2[~terminated_1].sum() + terminated_2[~terminated_1].sum() == (~terminated_1).sum()
+
+
+def test_the_single_env_is_a_row_of_the_vector_env():
+    single, vector = RecommendationEnv(cycle_model()), make_vec(cycle_model(), num_envs=1)
+    a, _ = single.reset(seed=7)
+    b, _ = vector.reset(seed=7)
+    assert np.array_equal(a, b[0])
+    for action in (0, 3, 2, 5):
+        one, many = single.step(action), vector.step(np.array([action]))
+        assert one[1:4] == (many[1][0], many[2][0], many[3][0])
+        if one[2] or one[3]:
+            assert np.array_equal(one[0], many[4]["final_obs"][0])
+            break
+        assert np.array_equal(one[0], many[0][0])
+
+
+def test_the_checkers_of_gymnasium_and_sb3_pass():
+    env = RecommendationEnv(cycle_model())
+    check_env(env, skip_render_check=True)
+    check_env_sb3(env)
+
+
+def test_gymnasium_makes_both():
+    register()
+    register()
+    assert gymnasium.make(ENV_ID, model=cycle_model()).reset(seed=1)[0].shape == (16,)
+    vector = gymnasium.make_vec(ENV_ID, num_envs=3, model=cycle_model(), slate_size=2)
+    assert vector.reset(seed=1)[0].shape == (3, 16)
+
+
+BAD_ACTIONS = [
+    (np.zeros(3, int), 1, r"actions must be an integer array of shape \(4,\).* got int64 \(3,\)"),
+    (np.zeros(4), 1, r"got float64 \(4,\); pass item indices from catalog.index_of\(ids\)"),
+    (np.full(4, np.nan), 1, r"got float64 \(4,\)"),
+    (np.full(4, 6), 1, r"slates must hold item indices in 0\.\.5, got 6"),
+    (np.full(4, -1), 1, r"slates must hold item indices in 0\.\.5, got -1"),
+    (np.zeros((4, 2), int), 2, r"a slate must not show an item twice, row 0 is \[0, 0\]"),
+    (np.zeros((4, 3), int), 2, r"of shape \(4, 2\) \(num_envs=4, slate_size=2\), got int64 \(4, 3\)"),
+]
+
+
+@pytest.mark.parametrize(("actions", "slate_size", "sentence"), BAD_ACTIONS)
+def test_bad_actions_get_a_sentence(actions, slate_size, sentence):
+    env = make_vec(cycle_model(), num_envs=4, slate_size=slate_size)
+    env.reset(seed=0)
+    with pytest.raises(InvalidSlateError, match=sentence):
+        env.step(actions)
+
+
+def test_a_step_before_reset_gets_a_sentence():
+    with pytest.raises(NotReadyError, match="step came before reset"):
+        make_vec(cycle_model(), num_envs=2).step(np.zeros(2, int))
+    with pytest.raises(NotReadyError, match="call reset"):
+        RecommendationEnv(cycle_model()).step(0)
