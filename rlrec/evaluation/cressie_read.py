@@ -94,6 +94,7 @@ def cressie_read_interval(
     weighted_rewards: FloatArray,
     *,
     reward_range: tuple[float, float] = (0.0, 1.0),
+    min_weight: float = 0.0,
     max_weight: float = math.inf,
     level: float = 0.95,
 ) -> tuple[float, float]:
@@ -110,8 +111,8 @@ def cressie_read_interval(
         Weight times reward.
     reward_range : (float, float)
         Smallest and largest possible reward: true bounds, not the sample's.
-    max_weight : float
-        Largest possible weight; infinity where unknown.
+    min_weight, max_weight : float
+        Smallest and largest possible weight; 0 (slate corrections may be below) and infinity where unknown.
     level : float
         Nominal coverage.
 
@@ -145,14 +146,14 @@ def cressie_read_interval(
         float(weights @ weighted_rewards),
         float(weighted_rewards @ weighted_rewards),
     )
-    phi = _radius(moments, max_weight, level)
-    lower = _one_bound(moments, low, 1.0, phi, max_weight, low)
-    upper = -_one_bound(moments, high, -1.0, phi, max_weight, -high)
+    phi = _radius(moments, (min_weight, max_weight), level)
+    lower = _one_bound(moments, low, 1.0, phi, (min_weight, max_weight), low)
+    upper = -_one_bound(moments, high, -1.0, phi, (min_weight, max_weight), -high)
     return min(high, max(low, lower)), max(low, min(high, upper))
 
 
-def _radius(m: _Moments, max_weight: float, level: float) -> float:
-    atom = max_weight if m.w < m.n else 0.0
+def _radius(m: _Moments, weight_range: tuple[float, float], level: float) -> float:
+    atom = weight_range[int(m.w < m.n)]
     if math.isinf(atom):
         best = 1 + 1 / m.n
     else:
@@ -162,10 +163,13 @@ def _radius(m: _Moments, max_weight: float, level: float) -> float:
     return (-best - float(stats.f.isf(1 - level, 1, m.n))) / (2 * (1 + m.n))
 
 
-def _one_bound(m: _Moments, r: float, sign: float, phi: float, max_weight: float, fallback: float) -> float:
-    """Smallest value of sign times the mean, the unseen atom having reward ``r`` and weight 0 or ``max_weight``."""
-    found = [_at_atom(m, r, sign, phi, 0.0)]
-    found.append(_at_infinity(m, r, sign, phi) if math.isinf(max_weight) else _at_atom(m, r, sign, phi, max_weight))
+def _one_bound(
+    m: _Moments, r: float, sign: float, phi: float, weight_range: tuple[float, float], fallback: float
+) -> float:
+    """Smallest value of sign times the mean, the unseen atom having reward ``r`` and an end of ``weight_range``."""
+    found = [
+        _at_infinity(m, r, sign, phi) if math.isinf(atom) else _at_atom(m, r, sign, phi, atom) for atom in weight_range
+    ]
     candidates = [value for value in found if value is not None]
     return min(candidates) if candidates else fallback
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.estimate import Estimate
-from rlrec.evaluation.cressie_read import cressie_read_interval
 from rlrec.evaluation.intervals import (
     IntervalConfig,
     bernstein_interval,
@@ -31,8 +30,8 @@ class Judged:
     """One term for each unit."""
     units: UnitWeights
     """What the support gate reads."""
-    in_range: bool = False
-    """True where the estimate is a weighted average of rewards, so that it can't leave their range."""
+    on_range: bool = False
+    """True where the reward range is known and the interval is better on its logit scale (average of rewards)."""
     likelihood: bool = False
     """True where Cressie-Read bounds are bounds of this estimate (weights times rewards, nothing else)."""
     notes: tuple[str, ...] = ()
@@ -58,7 +57,8 @@ class Judged:
     def _interval(self, config: IntervalConfig) -> tuple[float, float]:
         terms, level, method = self.terms, config.level, config.method
         if method == "auto":
-            method = "logit" if self.in_range else "t"
+            low, high = self.units.reward_range
+            method = "logit" if self.on_range and low < terms.value < high else "t"
         if method == "normal":
             return normal_interval(terms.value, terms.influence, level)
         if method == "t":
@@ -66,10 +66,7 @@ class Judged:
         if method == "logit":
             return logit_interval(terms.value, terms.influence, self._range_for_logit(), level)
         if method == "cressie_read":
-            units = self._units_for_likelihood()
-            return cressie_read_interval(
-                units.scaled, units.scaled_rewards(), reward_range=units.reward_range, level=level
-            )
+            return robust_bounds(self._units_for_likelihood(), level)
         if method in ("bootstrap", "percentile"):
             draw = bootstrap_interval if method == "bootstrap" else percentile_interval
             rng = np.random.default_rng(config.seed)
@@ -83,8 +80,8 @@ class Judged:
         return self.units
 
     def _range_for_logit(self) -> tuple[float, float]:
-        if not self.in_range:
-            raise InvalidArgumentError("method='logit' needs an estimate that stays in the reward range, got one that can leave it; use 't' or 'bootstrap'")  # fmt: skip
+        if not self.on_range:
+            raise InvalidArgumentError("method='logit' needs a self-normalised or model-based estimate of rewards in a known range, got another; pass reward_range, or use 't' or 'bootstrap'")  # fmt: skip
         return self.units.reward_range
 
     def _bounded_terms(self, config: IntervalConfig) -> tuple[np.ndarray, tuple[float, float]]:

@@ -35,7 +35,7 @@ class IntervalConfig:
     """
 
     method: Method = "auto"
-    """``auto``: ``logit`` for self-normalised estimates of rewards in a known range, else ``t``. ``normal``, ``t``, ``logit``:
+    """``auto``: ``logit`` for self-normalised and model-based estimates of rewards in a known range, else ``t``. ``normal``, ``t``, ``logit``:
     delta method. ``bootstrap``: studentised; ``percentile``: of the re-evaluated ratio. ``cressie_read``: likelihood bounds.
     ``hoeffding``, ``bernstein``: finite-sample bounds, which need ``term_range``."""
     level: float = 0.95
@@ -102,7 +102,7 @@ def logit_interval(
     r"""Delta method on the logit scale of ``reward_range``: stays inside it and is skewed towards its middle.
 
     Better than the symmetric interval near an end of the range (high base rates); equal to it in the middle. On the
-    boundary itself, where the logit is infinite, it returns the Student interval cut to the range.
+    boundary, where the logit is infinite, and beyond it, this is the Student interval cut to the range.
 
     Examples
     --------

@@ -101,6 +101,7 @@ class LoggedBatch:
                 self._set(name, _codes(name, getattr(self, name), n))
         if self.episode is not None:
             self._check_order()
+            self._check_clusters()
 
     def _set(self, name: str, value: NDArray[Any]) -> None:
         object.__setattr__(self, name, value)
@@ -115,6 +116,10 @@ class LoggedBatch:
             row = int(np.flatnonzero(inside & (np.diff(key) < 0))[0]) + 1
             name = "t" if self.t is not None else "position"
             raise DataError(f"{name} must not decrease inside an episode, got {key[row]} after {key[row - 1]} at row {row}; sort the log by (episode, t, position)")  # fmt: skip
+
+    def _check_clusters(self) -> None:
+        if self.cluster is not None and np.any(np.diff(self.cluster)[np.diff(self.episode) == 0] != 0):
+            raise DataError("cluster must not change inside an episode, got an episode with two clusters; cluster by user")
 
     # ------------------------------------------------------------------------------------------------ shape of the log
 
@@ -176,6 +181,13 @@ class LoggedBatch:
             return values
         return np.add.reduceat(values, self.offsets[:-1])
 
+    @cached_property
+    def unit_episodes(self) -> FloatArray | None:
+        """Episodes of each unit, shape (U,); ``None`` where every unit is one episode."""
+        if self.cluster is None:
+            return None
+        return np.bincount(self.cluster[self.offsets[:-1]], minlength=self.n_units).astype(np.float64)
+
     def episode_sums(self, values: FloatArray) -> FloatArray:
         """Sum columns for each episode, shape (E,) or (E, K), over the episodes of each unit: (U,) or (U, K)."""
         if self.cluster is None:
@@ -187,11 +199,14 @@ class LoggedBatch:
         starts = np.searchsorted(unit[order], np.arange(self.n_units))
         return np.add.reduceat(values[order], starts, axis=0)
 
-    def to_steps(self, values: FloatArray, fill: float = 0.0) -> FloatArray:
-        """Lay a value for each row out as (E, T), ``fill`` after the end of an episode."""
-        padded = np.full((self.n_episodes, int(self.lengths.max())), fill)
-        padded[np.repeat(np.arange(self.n_episodes), self.lengths), self.step] = values
-        return padded
+    def to_steps(self, values: FloatArray, fill: float | None = 0.0) -> FloatArray:
+        """Lay a value for each row out as (E, T), with ``fill`` (``None``: the last value) after the end of an episode."""
+        steps = np.arange(int(self.lengths.max()))  # (T,)
+        ends = self.lengths[:, None] - 1
+        laid = values[self.offsets[:-1][:, None] + np.minimum(steps, ends)]  # (E, T)
+        if fill is not None and self.lengths.min() < len(steps):
+            laid = np.where(steps <= ends, laid, fill)
+        return laid
 
     def require_behavior_prob(self) -> FloatArray:
         """Return the propensities, or say what to do without.

@@ -91,8 +91,8 @@ class Estimator:
     needs_model: bool = False
     parameter: str | None = None
     """Name of the hyper-parameter that trades bias for variance."""
-    in_range: bool = False
-    """True where the estimate can't leave the reward range."""
+    on_range: bool = False
+    """True where the interval is better on the logit scale of the reward range (self-normalised or model-based)."""
     likelihood: bool = False
     """True where Cressie-Read bounds are bounds of this estimate."""
 
@@ -101,14 +101,14 @@ ESTIMATORS: dict[str, Estimator] = {
     "dm": Estimator(_dm, needs_model=True),
     "ips": Estimator(_ips, likelihood=True),
     "clipped_ips": Estimator(_clipped_ips, parameter="clip"),
-    "snips": Estimator(_snips, in_range=True, likelihood=True),
-    "dr": Estimator(_dr, needs_model=True),
-    "clipped_dr": Estimator(_clipped_dr, needs_model=True, parameter="clip"),
-    "sndr": Estimator(_sndr, needs_model=True),
-    "switch_dr": Estimator(_switch_dr, needs_model=True, parameter="tau"),
-    "dros": Estimator(_dros, needs_model=True, parameter="shrinkage"),
+    "snips": Estimator(_snips, on_range=True, likelihood=True),
+    "dr": Estimator(_dr, needs_model=True, on_range=True),
+    "clipped_dr": Estimator(_clipped_dr, needs_model=True, on_range=True, parameter="clip"),
+    "sndr": Estimator(_sndr, needs_model=True, on_range=True),
+    "switch_dr": Estimator(_switch_dr, needs_model=True, on_range=True, parameter="tau"),
+    "dros": Estimator(_dros, needs_model=True, on_range=True, parameter="shrinkage"),
     "sg_ips": Estimator(_sg_ips, parameter="mixing"),
-    "sg_dr": Estimator(_sg_dr, needs_model=True, parameter="mixing"),
+    "sg_dr": Estimator(_sg_dr, needs_model=True, on_range=True, parameter="mixing"),
 }
 """Every bandit estimator by name; `judge` reads it, and so may a conformance suite."""
 
@@ -159,7 +159,7 @@ def judge(
     return Judged(
         terms,
         problem.units,
-        in_range=estimator.in_range and problem.has_known_range,
+        on_range=estimator.on_range and problem.has_known_range,
         likelihood=estimator.likelihood,
         notes=notes + chosen,
     )

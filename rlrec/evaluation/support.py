@@ -40,6 +40,8 @@ class UnitWeights:
     """Smallest and largest possible reward."""
     unsupported_mass: float | None = None
     """Exact share of target probability off the logger's support, where known."""
+    min_weight: float = 0.0
+    """Smallest possible weight; below 0 for the pseudo-inverse."""
 
 
 def effective_sample_size(weights: FloatArray) -> float:
@@ -166,7 +168,13 @@ def robust_bounds(units: UnitWeights, level: float) -> tuple[float, float]:
     """Return Cressie-Read bounds of the target's value; the whole reward range where every weight is 0."""
     if units.weights.max() <= 0:
         return units.reward_range
-    return cressie_read_interval(units.scaled, units.scaled_rewards(), reward_range=units.reward_range, level=level)
+    return cressie_read_interval(
+        units.scaled,
+        units.scaled_rewards(),
+        reward_range=units.reward_range,
+        min_weight=units.min_weight,
+        level=level,
+    )
 
 
 def check_reward_range(reward_range: tuple[float, float], low: float, high: float) -> None:
