@@ -19,13 +19,13 @@ from rlrec.core.estimate import Estimate
 from rlrec.evaluation.estimation import Judged
 from rlrec.evaluation.intervals import IntervalConfig
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
-from rlrec.evaluation.problem import Problem
+from rlrec.evaluation.problem import MODEL_NOTE, Problem
 from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.slope import choose
 from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
 from rlrec.evaluation.terms import RatioTerms
 
-MODEL_NOTE = "the interval leaves out the bias of the reward model"
+
 
 
 Rule = Callable[..., RatioTerms]

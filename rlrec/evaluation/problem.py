@@ -13,6 +13,8 @@ from rlrec.evaluation.support import UnitWeights, check_reward_range
 from rlrec.evaluation.target import QValues, Target
 from rlrec.evaluation.terms import RatioTerms
 
+MODEL_NOTE = "the interval leaves out the bias of the reward model"
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
