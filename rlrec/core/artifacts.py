@@ -126,7 +126,7 @@ def save_artifact(
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    blob = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    blob = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     digest = hashlib.sha256(blob).hexdigest()
     weights = f"weights-{digest[:16]}.safetensors"
     with atomic_path(folder / weights) as temporary:

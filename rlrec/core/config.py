@@ -1,7 +1,7 @@
 """Configuration: frozen dataclasses to and from TOML, unknown keys refused.
 
 A config class is ``@dataclass(frozen=True, kw_only=True)``; each field carries a docstring with its unit and source,
-which the command line prints as help. Only plain values live in configs: bool, int, float, str, tuples of those,
+which the command line prints as help. Only plain values live in configs: bool, int, float, str, Path, tuples of those,
 ``None`` (left out of TOML, which has no null), and nested configs.
 """
 
@@ -25,16 +25,8 @@ ConfigT = TypeVar("ConfigT")
 
 def config_to_dict(config: Any) -> dict[str, Any]:
     """Return the config as nested plain dicts, without the fields that are ``None``."""
-    result: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            result[field.name] = config_to_dict(value)
-        elif isinstance(value, tuple):
-            result[field.name] = list(value)
-        elif value is not None:
-            result[field.name] = value
-    return result
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
 def config_from_dict(cls: type[ConfigT], values: Mapping[str, Any], where: str = "config") -> ConfigT:
@@ -98,6 +90,14 @@ def _did_you_mean(key: str, known: list[str]) -> str:
     return f"; known keys: {', '.join(sorted(known))}"
 
 
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return config_to_dict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Check ``value`` against a type hint, turning lists to tuples and ints to floats where asked."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
@@ -132,9 +132,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _convert_union(args: tuple[Any, ...], value: Any, where: str, hint: Any) -> Any:
     if value is None and type(None) in args:
         return None
-    for option in args:
-        if option is type(None):
-            continue
+    options = [option for option in args if option is not type(None)]
+    if len(options) == 1:
+        return _convert(options[0], value, where)  # its own message says more than the union's
+    for option in options:
         try:
             return _convert(option, value, where)
         except ConfigError:

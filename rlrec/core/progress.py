@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -74,7 +75,9 @@ class MetricsWriter(AbstractContextManager["MetricsWriter"]):
 
             assert self.folder is not None
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / "metrics.jsonl").open("a", encoding="utf-8")
+            path = self.folder / "metrics.jsonl"
+            _drop_cut_line(path)
+            self._file = path.open("a", encoding="utf-8")
             self._board = Writer(str(self.folder / "tensorboard"))
 
     def __exit__(
@@ -90,6 +93,15 @@ def read_metrics(path: str | Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Cut off what a kill left of a last line, so that the next record does not join it."""
+    if path.exists():
+        text = path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            os.truncate(path, whole)
 
 
 def _finite(value: float) -> float | None:

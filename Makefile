@@ -1,0 +1,66 @@
+# Everything a developer runs. Needs python3 (3.11 or later) and make; each target makes its own .venv when there is none.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+DEV := $(VENV)/.installed-dev
+DOCS := $(VENV)/.installed-docs
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# One thread per process: the workers are the parallelism, and sums come out the same on every machine.
+SINGLE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# loadfile keeps a file's tests in one worker, so that a model fitted for a file is fitted once.
+PYTEST := $(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+EXAMPLES := $(sort $(wildcard examples/*.py))
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-learning lint examples bench bench-quick docs clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEV) ## the whole loop on the embedded shop log: runs/demo/report.html
+	$(BIN)/rlrec demo --out runs/demo
+
+test: $(DEV) ## every test but the slow ones that train
+	$(PYTEST) -m "not learning"
+
+test-learning: $(DEV) ## the tests that train something for more than a few seconds
+	$(PYTEST) -m learning
+
+lint: $(DEV) ## style, format, types, and the one-way order of the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+examples: $(DEV) ## run every file in examples/
+	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(SINGLE) $(BIN)/python "$$example"; done
+
+bench: $(DEV) ## run every benchmark; records go to benchmarks/results/
+	@set -e; for bench in $(BENCHMARKS); do echo "== $$bench"; $(BIN)/python "$$bench" --out benchmarks/results; done
+
+bench-quick: $(DEV) ## run every benchmark small, to see that it runs; nothing is recorded
+	@set -e; for bench in $(BENCHMARKS); do echo "== $$bench"; $(BIN)/python "$$bench" --quick; done
+
+docs: $(DOCS) ## build the documentation into site/, any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean: ## remove what was built and cached; .venv and runs/ stay
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find rlrec tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+$(DOCS): $(DEV)
+	$(PIP_INSTALL) -e '.[dev,docs]'
+	@touch $@

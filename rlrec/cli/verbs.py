@@ -1,0 +1,34 @@
+"""The verbs of ``rlrec``: one line each, in the order of the loop. A plain table, so that ``--help`` imports no verb.
+
+A verb's module holds a frozen, keyword-only dataclass ``Command`` (a `rlrec.cli.command.BaseCommand`) and
+``run(command) -> int``, the exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any, NamedTuple
+
+from rlrec.core.errors import InvalidArgumentError
+
+
+class Verb(NamedTuple):
+    """Where a verb lives and what it does."""
+
+    module: str
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
+}
+
+
+def load_verb(name: str) -> Any:
+    """Import and return the verb's module; an unknown name is an error that suggests the nearest one."""
+    if name not in VERBS:
+        close = difflib.get_close_matches(name, VERBS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the verbs are {', '.join(VERBS)}"
+        raise InvalidArgumentError(f"there is no verb {name!r}; {hint}")
+    return importlib.import_module(VERBS[name].module)

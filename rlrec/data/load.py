@@ -1,0 +1,129 @@
+"""``load_log``: the front door. Any source in, an `InteractionLog` out, and an account of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rlrec.core.errors import DataError
+from rlrec.data.assemble import assemble, settle_duplicates
+from rlrec.data.builtin import load_builtin
+from rlrec.data.cleaning import Cleaner
+from rlrec.data.cleaning_policy import CleaningPolicy
+from rlrec.data.log import InteractionLog
+from rlrec.data.readers import read_raw
+from rlrec.data.readers.base import RawLog, ReadOptions
+from rlrec.data.readers.folder import read_side_table
+from rlrec.data.readers.frames import to_polars
+from rlrec.data.store import is_stored_log, open_log
+
+_BUILTIN = "builtin:"
+
+
+def load_log(
+    source: Any,
+    *,
+    columns: Mapping[str, str | int] | None = None,
+    format: str | None = None,
+    items: Any = None,
+    users: Any = None,
+    delimiter: str | None = None,
+    header: bool | tuple[str, ...] = True,
+    encoding: str = "utf-8",
+    quote: str | None = '"',
+    query: str | None = None,
+    events: Mapping[str, str] | None = None,
+    policy: CleaningPolicy | None = None,
+    strict: bool = False,
+    name: str | None = None,
+) -> InteractionLog:
+    """Load a log from anywhere; its layout is recognised unless ``format`` names it.
+
+    Parameters
+    ----------
+    source : str, Path or table
+        ``"builtin:NAME"``; a file or folder; a folder written by `save_log`; a pandas, Polars or Arrow table; a DuckDB
+        connection or relation (with ``query``).
+    columns : mapping, optional
+        Canonical name -> your name, or position from 0: ``{"user_id": "customer", "item_id": "sku"}``.
+    format : str, optional
+        A name of `rlrec.data.readers.FORMATS`.
+    items, users : table or path, optional
+        Features, with ``item_id`` or ``user_id``; they replace the tables that the layout brings.
+    delimiter, header, encoding, quote
+        For delimited text. ``header`` is a tuple of names where the file has none; ``quote=None`` makes quotes
+        ordinary characters.
+    events : mapping, optional
+        Event names to rename: ``{"addtocart": "cart"}``.
+    policy : CleaningPolicy, optional
+        What to do with each fault.
+    strict : bool
+        Refuse every fault: ``CleaningPolicy.strict()``.
+
+    Returns
+    -------
+    InteractionLog
+        With the account of its rows in ``log.cleaning``.
+
+    Raises
+    ------
+    DataError
+        If nothing can be loaded, or a fault is refused.
+
+    Examples
+    --------
+    >>> log = load_log("builtin:eshop2008")
+    >>> log.n_events, log.n_items
+    (165474, 217)
+    """
+    if strict and policy is not None:
+        raise DataError("give strict=True or a policy, not both; start from CleaningPolicy.strict() to change one")
+    policy = CleaningPolicy.strict() if strict else policy or CleaningPolicy()
+    if isinstance(source, str) and source.startswith(_BUILTIN):
+        return load_builtin(source.removeprefix(_BUILTIN))
+    if isinstance(source, str | Path) and is_stored_log(source):
+        return open_log(source)
+    options = ReadOptions(
+        columns=dict(columns or {}),
+        delimiter=delimiter,
+        header=header,
+        encoding=encoding,
+        quote=quote,
+        query=query,
+        policy=policy,
+    )
+    raw = read_raw(source, options, format=format)
+    raw.name = raw.name if name is None else name
+    raw.items = raw.items if items is None else _side_table(items)
+    raw.users = raw.users if users is None else _side_table(users)
+    return _clean(raw, policy, events)
+
+
+def _clean(raw: RawLog, policy: CleaningPolicy, events: Mapping[str, str] | None) -> InteractionLog:
+    cleaner = Cleaner(policy, events=events)
+    frames = [cleaner.clean(block) for block in raw.blocks]
+    frame = _concat(frames)
+    frame = settle_duplicates(frame, policy, cleaner.report)
+    cleaner.count_events(frame)
+    report = cleaner.finish()
+    if not frame.height:
+        raise DataError(f"{raw.name!r} has no interactions to use: {report.summary()}")
+    log = assemble(frame, items=raw.items, users=raw.users, name=raw.name, notes=raw.notes)
+    object.__setattr__(log, "cleaning", report)
+    return log
+
+
+def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Join blocks; an id column that is text in one block and numbers in another becomes text."""
+    if not frames:
+        raise DataError("the source holds no rows at all")
+    types = [dict(frame.schema) for frame in frames]
+    mixed = [name for name in frames[0].columns if len({kinds.get(name) for kinds in types}) > 1]
+    return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+
+
+def _side_table(source: Any) -> pl.DataFrame:
+    return read_side_table(Path(source)) if isinstance(source, str | Path) else to_polars(source)

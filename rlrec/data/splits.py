@@ -1,0 +1,109 @@
+"""Splits that keep the future out of the past. Each says what it leaks and what it does not."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.data.log import InteractionLog
+
+Split = tuple[InteractionLog, InteractionLog, InteractionLog]
+
+
+def split_by_time(
+    log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, unit: Literal["auto", "session", "row"] = "auto"
+) -> Split:
+    """Cut the log at two instants: everything before the first trains, everything after the second tests.
+
+    Leaks nothing: no training row is later than a validation or test row. With ``unit="session"`` a session belongs to
+    the part in which it starts, and the rows of a session that run past the cut are dropped; with ``unit="row"`` users
+    may have rows in all parts, as they have in life.
+
+    Parameters
+    ----------
+    valid, test : float
+        Share of the sessions (or rows) in each part, in (0, 1). Rows that tie with the cut go to the later part.
+    unit : {"auto", "session", "row"}
+        ``"auto"`` is sessions where the log has them.
+
+    Returns
+    -------
+    (train, valid, test)
+
+    Raises
+    ------
+    DataError
+        If a part comes out empty, as when all timestamps are equal.
+    """
+    _check_shares(valid, test)
+    if unit == "auto":
+        unit = "row" if log.session is None else "session"
+    if unit == "session":
+        sequences = log.sequences()
+        start = np.repeat(sequences.start, sequences.lengths)  # (N,) when the row's session began
+        instants = sequences.start
+    else:
+        start = instants = log.timestamp
+    first, second = _cut_instants(instants, valid, test)
+    part = (start >= first).astype(int) + (start >= second)  # (N,) 0 train, 1 valid, 2 test
+    overrun = ((part == 0) & (log.timestamp >= first)) | ((part == 1) & (log.timestamp >= second))
+    return _parts(log, np.where(overrun, -1, part))
+
+
+def split_by_sequence(log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, seed: int = 0) -> Split:
+    """Give whole sessions (or users, where there are no sessions) to train, validation and test at random.
+
+    Leaks the calendar: the parts overlap in time, so trends and popularity of the test period are known in training.
+    Rows of one sequence are never shared. For users see ``split_by_user``.
+    """
+    _check_shares(valid, test)
+    sequences = log.sequences()
+    part = np.repeat(_random_parts(len(sequences), valid, test, seed), sequences.lengths)
+    return _parts(log, part)
+
+
+def split_by_user(log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, seed: int = 0) -> Split:
+    """Give whole users to train, validation and test at random: a test user is a stranger to training.
+
+    Leaks the calendar, as `split_by_sequence` does; shares no user.
+    """
+    _check_shares(valid, test)
+    return _parts(log, _random_parts(log.n_users, valid, test, seed)[log.user])
+
+
+def _check_shares(valid: float, test: float) -> None:
+    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
+        raise InvalidArgumentError(f"valid and test must be in (0, 1) and sum to less than 1, got {valid} and {test}")
+
+
+def _cut_instants(instants: NDArray[np.float64], valid: float, test: float) -> tuple[float, float]:
+    if len(instants) < 3:
+        raise DataError(f"a split by time needs at least 3 sessions or rows, got {len(instants)}")
+    ordered = np.sort(instants)
+    second = ordered[min(int(np.ceil((1 - test) * len(ordered))), len(ordered) - 1)]
+    first = ordered[min(int(np.ceil((1 - test - valid) * len(ordered))), len(ordered) - 1)]
+    if not ordered[0] < first < second:
+        raise DataError(
+            f"the timestamps do not allow a split by time (first {ordered[0]:g}, cuts at {first:g} and {second:g}); "
+            "use split_by_user or split_by_sequence"
+        )
+    return float(first), float(second)
+
+
+def _random_parts(n: int, valid: float, test: float, seed: int) -> NDArray[np.int64]:
+    if n < 3:
+        raise DataError(f"a split needs at least 3 sequences or users, got {n}")
+    n_test, n_valid = max(round(n * test), 1), max(round(n * valid), 1)
+    part = np.zeros(n, np.int64)
+    order = np.random.default_rng(seed).permutation(n)
+    part[order[:n_test]] = 2
+    part[order[n_test : n_test + n_valid]] = 1
+    return part
+
+
+def _parts(log: InteractionLog, part: NDArray[np.int64]) -> Split:
+    train, valid, test = (log.select(part == i, name=log.name) for i in range(3))
+    return train, valid, test

@@ -1,0 +1,47 @@
+"""Settings of the simulator and its environments. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlrec.core.checks import check_at_least, check_between, check_positive
+from rlrec.core.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorConfig:
+    """How simulated people react to what they are shown, where the log cannot say."""
+
+    kappa: float = 0.1
+    """Pull of everything not shown, in (0, 1]: at 1 people only take what they would have picked anyway, near 0 they
+    always take something. A log without exposures cannot identify it; policies are compared over a range."""
+    organic_rate: float = 1.0
+    """Probability of browsing on alone after a useless slate; 1 suits a log of positives, whose sessions went on
+    without a recommender."""
+    impatience: float = 0.05
+    """Added to the logit of leaving for each useless slate in a row (declared: only exposures could fit it)."""
+    max_streak: int = 10
+    """Useless slates in a row beyond this many annoy no further."""
+    horizon: int = 50
+    """Steps after which an episode is truncated."""
+    event_rewards: tuple[float, ...] = ()
+    """Reward of a reaction by event type, in the order of the log's ``event_names``; empty: each is worth 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that describe nobody."""
+        check_positive("kappa", self.kappa)
+        check_between("kappa", self.kappa, 0.0, 1.0)
+        check_between("organic_rate", self.organic_rate, 0.0, 1.0)
+        check_at_least("impatience", self.impatience, 0.0)
+        check_at_least("max_streak", self.max_streak, 0)
+        check_at_least("horizon", self.horizon, 1)
+
+    def rewards_for(self, event_names: tuple[str, ...]) -> tuple[float, ...]:
+        """Return one reward for each event type."""
+        if not self.event_rewards:
+            return (1.0,) * len(event_names)
+        if len(self.event_rewards) != len(event_names):
+            raise InvalidArgumentError(
+                f"event_rewards must have one number for each of {', '.join(event_names)}, got {self.event_rewards}"
+            )
+        return self.event_rewards

@@ -1,0 +1,72 @@
+"""Settings of the sequence models. Free of torch, so the command line can print them without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlrec.core.checks import check_at_least, check_between, check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig:
+    """The LSTM sequence model and its training."""
+
+    embedding_size: int = 96
+    """Size of the item, event and gap embeddings; the output layer is tied to the item embedding (chosen here)."""
+    hidden_size: int = 160
+    """Units of each LSTM layer, and the size of the interest vector (chosen here: as good as 192, cheaper)."""
+    n_layers: int = 1
+    """LSTM layers."""
+    input_dropout: float = 0.2
+    """Probability of dropping an entry of a token's embedding in training."""
+    dropout: float = 0.4
+    """Probability of dropping an entry of the hidden vector before the heads in training (GRU4Rec uses 0 to 0.5)."""
+    use_features: bool = True
+    """Add projected item features to the item embedding, so that an item never seen still has a vector."""
+    optimizer: Literal["adagrad", "adam", "adamw"] = "adagrad"
+    """Adagrad with a large step is what GRU4Rec trains with; it suits rare items."""
+    learning_rate: float = 0.05
+    """Step size of the optimizer."""
+    weight_decay: float = 0.0
+    """L2 penalty (AdamW: decoupled)."""
+    batch_tokens: int = 384
+    """Padded behaviours in a batch: small updates learn more from an epoch, larger ones cost less CPU (chosen here)."""
+    n_epochs: int = 12
+    """Most passes over the training sequences."""
+    patience: int = 3
+    """Epochs without a better validation loss before training stops."""
+    end_weight: float = 0.2
+    """Weight of the end-of-session loss against the item loss (chosen here)."""
+    event_weight: float = 0.2
+    """Weight of the event-type loss."""
+    gap_weight: float = 0.1
+    """Weight of the gap loss."""
+    max_length: int = 200
+    """Longer training sequences are cut into pieces of this many behaviours."""
+    clip_norm: float = 5.0
+    """Largest norm of a gradient."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("embedding_size", "hidden_size", "n_layers", "batch_tokens", "n_epochs", "patience"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("max_length", self.max_length, 2)
+        for name in ("input_dropout", "dropout"):
+            check_between(name, getattr(self, name), 0.0, 0.95)
+        for name in ("learning_rate", "clip_norm"):
+            check_positive(name, getattr(self, name))
+        for name in ("weight_decay", "end_weight", "event_weight", "gap_weight"):
+            check_at_least(name, getattr(self, name), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkovConfig:
+    """First-order Markov chain over items, interpolated with popularity."""
+
+    discount: float = 0.75
+    """Absolute discount taken from every seen transition (Ney, Essen & Kneser 1994; 0.75 is their usual value)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a discount outside (0, 1)."""
+        check_between("discount", self.discount, 0.0, 1.0)

@@ -1,0 +1,93 @@
+"""Losses of the sequence network: every position of every sequence is a training target."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rlrec.data.sequences import PaddedBatch
+from rlrec.models.base import BehaviourBatch
+from rlrec.models.network import SequenceNetwork
+
+
+class HeadSums(NamedTuple):
+    """Summed losses in nats and how many targets each sum has."""
+
+    item: Tensor
+    """Items that follow at least one behaviour."""
+    first: Tensor
+    """Items that open a sequence."""
+    event: Tensor
+    gap: Tensor
+    end: Tensor
+    n_item: int
+    n_first: int
+    n_end: int
+
+
+class Targets(NamedTuple):
+    """Hidden vectors at real positions beside what came next there. N next items, M end flags."""
+
+    next_hidden: Tensor
+    """(N, H) what was known before each item."""
+    item: Tensor
+    """(N,)"""
+    event: Tensor
+    """(N,)"""
+    gap: Tensor
+    """(N,)"""
+    is_first: Tensor
+    """(N,) True where the item opens its sequence."""
+    end_hidden: Tensor
+    """(M, H) what was known after each behaviour whose sequel was seen."""
+    end: Tensor
+    """(M,) 1 where the sequence ended there."""
+
+
+def gather_targets(network: SequenceNetwork, batch: PaddedBatch) -> Targets:
+    """Scan a batch and line hidden vectors up with what followed."""
+    device = network.item_bias.device
+    tokens = BehaviourBatch.from_padded(batch, device)
+    state = network.initial_state(len(batch.length))
+    output = network.dropout(network.scan(tokens, state))  # (B, T, H)
+    start = network.dropout(state.tensors[0][:, -1:, :])  # (B, 1, H)
+    before = torch.cat([start, output[:, :-1]], dim=1)  # (B, T, H): what is known before behaviour t
+
+    mask = torch.from_numpy(batch.mask).to(device)
+    last = np.arange(batch.item.shape[1])[None, :] == batch.length[:, None] - 1  # (B, T)
+    seen = torch.from_numpy(batch.mask & (~last | batch.ended[:, None])).to(device)
+    is_first = torch.zeros_like(mask)
+    is_first[:, 0] = True
+    return Targets(
+        next_hidden=before[mask],
+        item=tokens.item[mask],
+        event=tokens.event[mask],
+        gap=tokens.gap[mask],
+        is_first=is_first[mask],
+        end_hidden=output[seen],
+        end=torch.from_numpy(last).to(device)[seen].float(),
+    )
+
+
+def head_losses(network: SequenceNetwork, targets: Targets) -> HeadSums:
+    """Return the summed negative log-likelihood of each head."""
+    item = F.cross_entropy(network.item_logits(targets.next_hidden), targets.item, reduction="none")
+    gap = F.cross_entropy(network.gap_logits(targets.next_hidden), targets.gap, reduction="none")
+    event_logits = network.event_logits(targets.next_hidden, targets.item.unsqueeze(-1)).squeeze(-2)
+    end = F.binary_cross_entropy_with_logits(network.end_logit(targets.end_hidden), targets.end, reduction="sum")
+    n_first = int(targets.is_first.sum())
+    first = item[targets.is_first].sum()
+    return HeadSums(
+        item=item.sum() - first,
+        first=first,
+        event=F.cross_entropy(event_logits, targets.event, reduction="sum"),
+        gap=gap[~targets.is_first].sum(),
+        end=end,
+        n_item=len(item) - n_first,
+        n_first=n_first,
+        n_end=len(targets.end),
+    )

@@ -1,0 +1,218 @@
+"""The LSTM sequence model: the language model of behaviour.
+
+Checked against: stepping equals scanning, textbook cell equations, cycle logs, and a first-order Markov chain.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlrec.core.artifacts import Artifact
+from rlrec.core.config import config_from_dict, config_to_dict
+from rlrec.core.errors import ArtifactError, InvalidArgumentError
+from rlrec.core.progress import MetricsWriter
+from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import Sequences
+from rlrec.models.base import BehaviourBatch, BehaviourSpace, BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.calibration import Calibration, calibrate
+from rlrec.models.config import LSTMConfig
+from rlrec.models.network import SequenceNetwork
+from rlrec.models.threads import torch_seed
+from rlrec.models.training import TrainingRecord, all_targets, train_network
+
+
+class LSTMHeads(Heads):
+    """Calibrated heads of the LSTM over hidden vectors (..., H)."""
+
+    def __init__(self, model: LSTMModel, hidden: Tensor, at_start: Tensor) -> None:
+        self._model = model
+        self._hidden = hidden
+        self._at_start = at_start  # (...) True where no behaviour came yet
+
+    def item_logits(self) -> Tensor:
+        """Return calibrated logits of all items, (..., I)."""
+        calibration = self._model.calibration
+        scale = torch.where(self._at_start, calibration.first_scale, calibration.item_scale)
+        return self._model.network.item_logits(self._hidden) * scale.unsqueeze(-1)
+
+    def item_log_probs(self) -> Tensor:
+        """Return log p(item | h), (..., I)."""
+        return self.item_logits().log_softmax(-1)
+
+    def end_probs(self) -> Tensor:
+        """Return p(end | h), (...)."""
+        calibration = self._model.calibration
+        logit = self._model.network.end_logit(self._hidden)
+        return torch.sigmoid(logit * calibration.end_scale + calibration.end_shift)
+
+    def event_probs(self, items: Tensor) -> Tensor:
+        """Return p(event | h, item), (..., K, n_events)."""
+        calibration = self._model.calibration
+        logits = self._model.network.event_logits(self._hidden, items) * calibration.event_scale
+        if calibration.event_shift:
+            logits = logits + logits.new_tensor(calibration.event_shift)
+        return logits.softmax(-1)
+
+    def gap_probs(self) -> Tensor:
+        """Return p(gap | h), (..., N_GAPS)."""
+        return (self._model.network.gap_logits(self._hidden) * self._model.calibration.gap_scale).softmax(-1)
+
+
+class LSTMModel(SequenceModel):
+    """Embedding → LSTM → softmax, with heads for item, event, gap and end of session.
+
+    Build it with `fit` or `load`. The hidden vector of the top layer is the user-interest vector; one more behaviour
+    updates it in constant time (`step`).
+
+    Examples
+    --------
+    >>> import rlrec
+    >>> log = rlrec.load_log("builtin:eshop2008")
+    >>> train, valid, test = rlrec.split_by_time(log)
+    >>> model = rlrec.LSTMModel.fit(train, valid=valid, config=rlrec.LSTMConfig(n_epochs=1), seed=0)
+    >>> model.recommend([["A13", "A16"]], k=3).shape
+    (1, 3)
+    """
+
+    kind: ClassVar[str] = "models/lstm"
+
+    def __init__(
+        self,
+        network: SequenceNetwork,
+        space: BehaviourSpace,
+        calibration: Calibration | None = None,
+        record: TrainingRecord | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.space = space
+        self.calibration = Calibration() if calibration is None else calibration
+        self.record = record
+
+    @classmethod
+    def fit(
+        cls,
+        train: InteractionLog,
+        *,
+        valid: InteractionLog | None = None,
+        config: LSTMConfig | None = None,
+        seed: int = 0,
+        folder: str | Path | None = None,
+        show_progress: bool | None = None,
+        device: str | torch.device = "cpu",
+    ) -> LSTMModel:
+        """Fit on a log.
+
+        Parameters
+        ----------
+        train : InteractionLog
+        valid : InteractionLog, optional
+            Stops training early and calibrates the heads; without it neither happens.
+        config : LSTMConfig, optional
+        seed : int
+            Same seed, same machine, same weights.
+        folder : path, optional
+            Gets ``metrics.jsonl`` and ``tensorboard/``.
+        show_progress : bool, optional
+            Force the progress bar on or off.
+        device : str
+            ``"cpu"`` or ``"cuda"``.
+        """
+        config = LSTMConfig() if config is None else config
+        sequences = train.sequences()
+        watched = None if valid is None else valid.sequences()
+        network = cls.build_network(train, config, seed).to(device)
+        with MetricsWriter(folder) as metrics:
+            record = train_network(network, sequences, watched, seed=seed, metrics=metrics, show_progress=show_progress)
+        model = cls(network, BehaviourSpace.of(train), record=record)
+        return model if watched is None or len(watched) == 0 else model.calibrated(watched)
+
+    @staticmethod
+    def build_network(log: InteractionLog, config: LSTMConfig, seed: int) -> SequenceNetwork:
+        """Return an untrained network for a log's catalogue and events."""
+        dense, _ = log.catalog.features.dense
+        if not config.use_features:
+            dense = dense[:, :0]
+        with torch_seed(seed):
+            return SequenceNetwork(
+                log.n_items, log.n_event_types, torch.from_numpy(np.ascontiguousarray(dense)), config
+            )
+
+    def calibrated(self, valid: Sequences) -> LSTMModel:
+        """Return this model with its heads calibrated on ``valid``."""
+        if len(valid) == 0:
+            raise InvalidArgumentError("calibration needs at least one validation sequence, got none")
+        calibration = calibrate(self.network, all_targets(self.network, valid))
+        return LSTMModel(self.network, self.space, calibration, self.record)
+
+    # ---- SequenceModel ------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> LSTMConfig:
+        """Settings that it was built with."""
+        return self.network.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return self.network.item_bias.device
+
+    @property
+    def interest_size(self) -> int:
+        """Size of the interest vector: ``hidden_size``."""
+        return self.config.hidden_size
+
+    def initial_state(self, batch_size: int) -> RecurrentState:
+        """Return the learned state before any behaviour; the third tensor counts behaviours."""
+        state = self.network.initial_state(batch_size)
+        return RecurrentState((*state.tensors, torch.zeros(batch_size, dtype=torch.int64, device=self.device)))
+
+    @torch.no_grad()
+    def forward(self, tokens: BehaviourBatch, state: RecurrentState | None = None) -> tuple[Heads, RecurrentState]:
+        """Scan (B, T) behaviours; see `SequenceModel.forward`."""
+        state = self.initial_state(len(tokens.length)) if state is None else state
+        hidden, after = self.network.scan_with_state(tokens, RecurrentState(state.tensors[:2]))
+        heads = LSTMHeads(self, hidden, torch.zeros(hidden.shape[:2], dtype=torch.bool, device=self.device))
+        return heads, RecurrentState((*after.tensors, state.tensors[2] + tokens.length))
+
+    @torch.no_grad()
+    def step(self, tokens: BehaviourStep, state: RecurrentState) -> tuple[Heads, RecurrentState]:
+        """Take one behaviour in, (B,)."""
+        after = self.network.step(tokens, RecurrentState(state.tensors[:2]))
+        state = RecurrentState((*after.tensors, state.tensors[2] + 1))
+        return self.heads(state), state
+
+    @torch.no_grad()
+    def heads(self, state: RecurrentState) -> Heads:
+        """Return what comes next."""
+        return LSTMHeads(self, state.tensors[0][:, -1], state.tensors[2] == 0)
+
+    def interest(self, state: RecurrentState) -> Tensor:
+        """Return the top layer's hidden vector, (B, H)."""
+        return state.tensors[0][:, -1]
+
+    # ---- disk ---------------------------------------------------------------------------------------------------
+
+    def _export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
+        content = {"calibration": self.calibration.to_dict()}
+        return config_to_dict(self.config), content, arrays
+
+    @classmethod
+    def _from_artifact(cls, artifact: Artifact) -> LSTMModel:
+        config = config_from_dict(LSTMConfig, artifact.config, where="manifest")
+        space = BehaviourSpace.from_artifact(artifact)
+        if "item_features" not in artifact.arrays:
+            raise ArtifactError("the weights hold no 'item_features'; this folder was not written by LSTMModel.save")
+        features = torch.from_numpy(artifact.arrays["item_features"].copy())
+        network = SequenceNetwork(len(space.items), len(space.event_names), features, config)
+        try:
+            network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()})
+        except RuntimeError as error:
+            raise ArtifactError(f"the weights do not fit the config in the manifest: {error}") from error
+        return cls(network, space, Calibration.from_dict(artifact.content["calibration"]))

@@ -1,0 +1,103 @@
+"""The LSTM layer's scan over time, with its backward pass written out: two to three times faster on CPU than the
+library kernel for the short, narrow batches that train a sequence model (measured by ``benchmarks/bench_models.py``).
+
+Checked against ``torch.nn.LSTM`` and by ``gradcheck``. Equations (Hochreiter & Schmidhuber 1997; Gers et al. 2000),
+gates in torch's order i, f, g, o:
+
+    a_t = W_ih x_t + W_hh h_{t-1} + b;  i, f, o = σ(a_i), σ(a_f), σ(a_o);  g = tanh(a_g)
+    c_t = f ∘ c_{t-1} + i ∘ g;          h_t = o ∘ tanh(c_t)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class _LSTMScan(torch.autograd.Function):
+    """(gates_x (T, B, 4H), W_hh (4H, H), h0, c0 (B, H)) → hidden (T, B, H), cells (T, B, H)."""
+
+    @staticmethod
+    def forward(ctx: Any, gates_x: Tensor, weight: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor]:
+        n_steps, batch, width = gates_x.shape
+        size = width // 4
+        gates = torch.empty_like(gates_x)
+        hidden = gates_x.new_empty(n_steps + 1, batch, size)
+        cells = gates_x.new_empty(n_steps + 1, batch, size)
+        squashed = gates_x.new_empty(n_steps, batch, size)  # tanh(c_t)
+        hidden[0], cells[0] = h0, c0
+        transposed = weight.t()
+        for t in range(n_steps):
+            torch.addmm(gates_x[t], hidden[t], transposed, out=gates[t])
+            gates[t, :, : 2 * size].sigmoid_()
+            gates[t, :, 2 * size : 3 * size].tanh_()
+            gates[t, :, 3 * size :].sigmoid_()
+            i, f, g, o = torch.split(gates[t], size, dim=1)
+            torch.mul(f, cells[t], out=cells[t + 1])
+            cells[t + 1].addcmul_(i, g)
+            torch.tanh(cells[t + 1], out=squashed[t])
+            torch.mul(o, squashed[t], out=hidden[t + 1])
+        ctx.save_for_backward(gates, hidden, cells, squashed, weight)
+        return hidden[1:], cells[1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        grad_hidden, grad_cells = grads
+        gates, hidden, cells, squashed, weight = ctx.saved_tensors
+        n_steps, batch, size = squashed.shape
+        i, f, g, o = gates.view(n_steps, batch, 4, size).unbind(2)
+        # Local slopes of every gate at every step, in one go; the loop below only chains them.
+        slopes = torch.stack([g * i * (1 - i), cells[:-1] * f * (1 - f), i * (1 - g * g)], dim=2)  # (T, B, 3, H)
+        slope_o = squashed * o * (1 - o)
+        slope_c = o * (1 - squashed * squashed)
+        grad_gates = torch.empty_like(gates).view(n_steps, batch, 4, size)
+        dh, dc = torch.zeros_like(hidden[0]), torch.zeros_like(cells[0])
+        for t in range(n_steps - 1, -1, -1):
+            dh = dh + grad_hidden[t]
+            dc = torch.addcmul(dc + grad_cells[t], dh, slope_c[t])
+            torch.mul(slopes[t], dc.unsqueeze(1), out=grad_gates[t, :, :3])
+            torch.mul(dh, slope_o[t], out=grad_gates[t, :, 3])
+            dc = dc * f[t]
+            dh = grad_gates[t].view(batch, 4 * size) @ weight
+        flat = grad_gates.view(n_steps, batch, 4 * size)
+        grad_weight = flat.flatten(0, 1).t() @ hidden[:-1].flatten(0, 1)
+        return flat, grad_weight, dh, dc
+
+
+def lstm_scan(layers: nn.LSTM, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scan all layers on any device.
+
+    Parameters
+    ----------
+    layers : nn.LSTM
+        Holds the weights.
+    inputs : Tensor, shape (B, T, E)
+    hidden, cell : Tensor, shape (B, layers, H)
+
+    Returns
+    -------
+    output : Tensor, shape (B, T, H)
+        Top layer's hidden vectors.
+    hiddens, cells : Tensor, shape (B, T, layers, H)
+        Every layer's state after every step.
+    """
+    vectors = inputs.transpose(0, 1)  # (T, B, E)
+    all_hidden, all_cells = [], []
+    for layer in range(layers.num_layers):
+        weight_ih, weight_hh, bias_ih, bias_hh = layer_weights(layers, layer)
+        gates = torch.addmm(bias_ih + bias_hh, vectors.flatten(0, 1), weight_ih.t())
+        gates = gates.view(*vectors.shape[:2], -1)  # (T, B, 4H)
+        vectors, cells = _LSTMScan.apply(gates, weight_hh, hidden[:, layer], cell[:, layer])  # type: ignore[no-untyped-call]
+        all_hidden.append(vectors)
+        all_cells.append(cells)
+    hiddens, cells = torch.stack(all_hidden, dim=2), torch.stack(all_cells, dim=2)  # (T, B, layers, H)
+    return vectors.transpose(0, 1), hiddens.transpose(0, 1), cells.transpose(0, 1)
+
+
+def layer_weights(layers: nn.LSTM, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (weight_ih, weight_hh, bias_ih, bias_hh) of one layer."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    first, second, third, fourth = (getattr(layers, f"{name}_l{layer}") for name in names)
+    return first, second, third, fourth
