@@ -1,7 +1,7 @@
 r"""Empirical-likelihood estimates and bounds of an importance-weighted mean.
 
-They use what the weights must satisfy, :math:`E[w] = 1`, to spread the missing probability, so they stay inside the reward
-range and degrade gracefully where weights are heavy. Checked against vw-estimators 0.2.2 on its own numbers.
+They use what the weights must satisfy, :math:`E[w] = 1`, to spread the missing probability, so they stay inside the
+reward range and degrade gracefully where weights are heavy. Checked against vw-estimators 0.2.2 on its own numbers.
 
 References
 ----------
@@ -35,6 +35,7 @@ def empirical_likelihood(weights: FloatArray, rewards: FloatArray) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> empirical_likelihood(np.ones(4), np.array([1.0, 0.0, 1.0, 1.0]))
     0.75
     """
@@ -48,10 +49,8 @@ def empirical_likelihood(weights: FloatArray, rewards: FloatArray) -> float:
     high = min(n / (1 - min(0.0, smallest)), (n - 1) / (1 - smallest)) if smallest < 1 else float(n)
     low = max(0.0, (n - 1) / (1 - largest)) if largest > 1 else 0.0
     start, end = slope(low), slope(high)
-    if start * end < 0:
-        beta = float(optimize.brentq(slope, low, high))
-    else:
-        beta = low if start < 0 else high
+    edge = low if start < 0 else high
+    beta = float(optimize.brentq(slope, low, high)) if start * end < 0 else edge
     mass = weights / (excess * beta + n)
     return float(mass @ rewards + max(0.0, 1.0 - float(mass.sum())) * rewards.mean())
 
@@ -63,7 +62,8 @@ def cressie_read(weights: FloatArray, rewards: FloatArray) -> float:
 
     Examples
     --------
-    >>> cressie_read(np.ones(4), np.array([1.0, 0.0, 1.0, 1.0]))
+    >>> import numpy as np
+    >>> round(cressie_read(np.ones(4), np.array([1.0, 0.0, 1.0, 1.0])), 9)
     0.75
     """
     n, total = len(weights), float(weights.sum())
@@ -127,6 +127,7 @@ def cressie_read_interval(
 
     Examples
     --------
+    >>> import numpy as np
     >>> low, high = cressie_read_interval(np.ones(100), np.repeat([0.0, 1.0], 50))
     >>> 0.38 < low < 0.42 and 0.58 < high < 0.62
     True
@@ -209,6 +210,7 @@ def clopper_pearson_interval(
 
     Examples
     --------
+    >>> import numpy as np
     >>> low, high = clopper_pearson_interval(np.ones(10), np.repeat([0.0, 1.0], 5))
     >>> round(low, 3), round(high, 3)
     (0.187, 0.813)
@@ -220,5 +222,3 @@ def clopper_pearson_interval(
     lower = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
     upper = float(stats.beta.isf(tail, successes + 1, trials - successes)) if successes < trials else 1.0
     return low + lower * (high - low), low + upper * (high - low)
-
-

@@ -76,19 +76,31 @@ class Judged:
 
     def _units_for_likelihood(self) -> UnitWeights:
         if not self.likelihood:
-            raise InvalidArgumentError("method='cressie_read' needs an estimate of weights times rewards, got one with a model, clipped weights or a difference; use 't' or 'bootstrap'")  # fmt: skip
+            raise InvalidArgumentError(
+                "method='cressie_read' needs an estimate of weights times rewards, got one with a model, "
+                "clipped weights or a difference; use 't' or 'bootstrap'"
+            )
         return self.units
 
     def _range_for_logit(self) -> tuple[float, float]:
         if not self.on_range:
-            raise InvalidArgumentError("method='logit' needs a self-normalised or model-based estimate of rewards in a known range, got another; pass reward_range, or use 't' or 'bootstrap'")  # fmt: skip
+            raise InvalidArgumentError(
+                "method='logit' needs a self-normalised or model-based estimate of rewards in a known "
+                "range, got another; pass reward_range, or use 't' or 'bootstrap'"
+            )
         return self.units.reward_range
 
     def _bounded_terms(self, config: IntervalConfig) -> tuple[np.ndarray, tuple[float, float]]:
         if config.term_range is None:
-            raise InvalidArgumentError(f"term_range must be the true bounds of one unit's term for method={config.method!r}, got None; the sample's own maximum gives no valid bound")  # fmt: skip
+            raise InvalidArgumentError(
+                f"term_range must be the true bounds of one unit's term for method={config.method!r}, got "
+                "None; the sample's own maximum gives no valid bound"
+            )
         if not self.terms.is_plain_mean:
-            raise InvalidArgumentError(f"method={config.method!r} needs a plain mean over units of equal size, got a ratio; use IPS-type estimators or 'bootstrap'")  # fmt: skip
+            raise InvalidArgumentError(
+                f"method={config.method!r} needs a plain mean over units of equal size, got a ratio; use "
+                "IPS-type estimators or 'bootstrap'"
+            )
         tops, bottoms = self.terms.columns()
         return tops[:, 0] / bottoms[0, 0], config.term_range
 
@@ -96,8 +108,8 @@ class Judged:
 def difference(first: Judged, second: Judged, interval: IntervalConfig | None = None) -> Estimate:
     """Estimate the difference of two policies judged on the same log, paired unit by unit.
 
-    The common luck of a unit cancels, so the interval is shorter than two intervals side by side suggest. The support is
-    that of the worse covered policy.
+    The common luck of a unit cancels, so the interval is shorter than two intervals side by side suggest. The
+    support is that of the worse covered policy.
 
     Raises
     ------
@@ -109,11 +121,16 @@ def difference(first: Judged, second: Judged, interval: IntervalConfig | None = 
     >>> from rlrec.evaluation.logged import LoggedBatch
     >>> from rlrec.evaluation.ope import judge
     >>> log = LoggedBatch(action=[0, 1, 0, 1], reward=[1, 0, 1, 1], behavior_prob=[0.5, 0.5, 0.5, 0.5])
-    >>> difference(judge("ips", log, [0.6, 0.4, 0.6, 0.4]), judge("ips", log, [0.5, 0.5, 0.5, 0.5])).value
+    >>> first = judge("ips", log, [0.6, 0.4, 0.6, 0.4])
+    >>> gain = difference(first, judge("ips", log, [0.5, 0.5, 0.5, 0.5]))
+    >>> round(gain.value, 9)
     0.05
     """
     if first.terms.n_units != second.terms.n_units:
-        raise InvalidArgumentError(f"both policies must be judged on the same units, got {first.terms.n_units} and {second.terms.n_units}; use one log for both")  # fmt: skip
+        raise InvalidArgumentError(
+            f"both policies must be judged on the same units, got {first.terms.n_units} and "
+            f"{second.terms.n_units}; use one log for both"
+        )
     config = interval or IntervalConfig()
     supports = [measure_support(judged.units, config.level) for judged in (first, second)]
     worse = int(supports[1][0].effective_sample_size < supports[0][0].effective_sample_size)

@@ -1,7 +1,6 @@
 r"""Confidence intervals of a sum of ratios, one independent unit at a time.
 
-Checked against SciPy's closed forms; by replication, the default covers 93-97 % at n = 500 and ESS/n >= 0.35 (the table
-in ``docs/guide/ope.md`` is from ``benchmarks/bench_ope.py``). Below the support gate no interval here covers.
+Checked against SciPy's closed forms. Below the support gate no interval here covers.
 """
 
 from __future__ import annotations
@@ -35,9 +34,10 @@ class IntervalConfig:
     """
 
     method: Method = "auto"
-    """``auto``: ``logit`` for self-normalised and model-based estimates of rewards in a known range, else ``t``. ``normal``, ``t``, ``logit``:
-    delta method. ``bootstrap``: studentised; ``percentile``: of the re-evaluated ratio. ``cressie_read``: likelihood bounds.
-    ``hoeffding``, ``bernstein``: finite-sample bounds, which need ``term_range``."""
+    """``auto``: ``logit`` for self-normalised and model-based estimates of rewards in a known range, else ``t``.
+    ``normal``, ``t``, ``logit``: delta method. ``bootstrap``: studentised; ``percentile``: of the re-evaluated
+    ratio. ``cressie_read``: likelihood bounds. ``hoeffding``, ``bernstein``: finite-sample bounds, which need
+    ``term_range``."""
     level: float = 0.95
     """Nominal coverage, in (0, 1)."""
     n_resamples: int = 1000
@@ -158,7 +158,7 @@ def bernstein_interval(terms: FloatArray, term_range: tuple[float, float], level
     --------
     >>> low, high = bernstein_interval(np.repeat([0.0, 1.0], [390, 10]), (0.0, 1.0))
     >>> round(high, 3)
-    0.085
+    0.074
     """
     _check_terms(terms, term_range)
     n, log_term = len(terms), math.log(4 / (1 - level))

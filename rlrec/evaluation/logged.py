@@ -30,8 +30,8 @@ COLUMNS = ("episode", "t", "action", "position", "reward", "behavior_prob", "clu
 class LoggedBatch:
     r"""Logged decisions: a bandit log, a log of slates, or a log of episodes.
 
-    Trust it for off-policy estimates as far as ``behavior_prob`` is what the logger really used; `evaluation.propensities`
-    estimates it where nobody wrote it down, and the estimate then carries that model's error.
+    Trust it for off-policy estimates as far as ``behavior_prob`` is what the logger really used; where
+    nobody wrote it down and it is estimated, every result carries that model's error as well.
 
     Parameters
     ----------
@@ -110,16 +110,25 @@ class LoggedBatch:
         assert self.episode is not None
         inside = self.episode[1:] == self.episode[:-1]  # (N - 1,): the next row goes on with the same episode
         if np.count_nonzero(~inside) + 1 != self.episode.max() + 1:
-            raise DataError("episode must keep its rows adjacent, got an episode that returns after another; sort the log by (episode, t, position)")  # fmt: skip
+            raise DataError(
+                "episode must keep its rows adjacent, got an episode that returns after another; sort "
+                "the log by (episode, t, position)"
+            )
         key = self.t if self.t is not None else self.position
         if key is not None and np.any(inside & (np.diff(key) < 0)):
             row = int(np.flatnonzero(inside & (np.diff(key) < 0))[0]) + 1
             name = "t" if self.t is not None else "position"
-            raise DataError(f"{name} must not decrease inside an episode, got {key[row]} after {key[row - 1]} at row {row}; sort the log by (episode, t, position)")  # fmt: skip
+            raise DataError(
+                f"{name} must not decrease inside an episode, got {key[row]} after {key[row - 1]} at row "
+                f"{row}; sort the log by (episode, t, position)"
+            )
 
     def _check_clusters(self) -> None:
+        assert self.episode is not None
         if self.cluster is not None and np.any(np.diff(self.cluster)[np.diff(self.episode) == 0] != 0):
-            raise DataError("cluster must not change inside an episode, got an episode with two clusters; cluster by user")
+            raise DataError(
+                "cluster must not change inside an episode, got an episode with two clusters; cluster by user"
+            )
 
     # ------------------------------------------------------------------------------------------------ shape of the log
 
@@ -144,7 +153,7 @@ class LoggedBatch:
     @cached_property
     def lengths(self) -> IntArray:
         """Rows of each episode, shape (E,)."""
-        return np.diff(self.offsets)
+        return np.asarray(np.diff(self.offsets), dtype=np.int64)
 
     @cached_property
     def step(self) -> IntArray:
@@ -176,10 +185,10 @@ class LoggedBatch:
     def row_sums(self, values: FloatArray) -> FloatArray:
         """Sum one value for each row over the rows of each unit, shape (U,)."""
         if self.cluster is not None:
-            return np.bincount(self.cluster, values, minlength=self.n_units)
+            return np.asarray(np.bincount(self.cluster, values, minlength=self.n_units), dtype=np.float64)
         if self.episode is None:
             return values
-        return np.add.reduceat(values, self.offsets[:-1])
+        return np.asarray(np.add.reduceat(values, self.offsets[:-1]), dtype=np.float64)
 
     @cached_property
     def unit_episodes(self) -> FloatArray | None:
@@ -194,13 +203,15 @@ class LoggedBatch:
             return values
         unit = self.cluster[self.offsets[:-1]]
         if values.ndim == 1:
-            return np.bincount(unit, values, minlength=self.n_units)
+            return np.asarray(np.bincount(unit, values, minlength=self.n_units), dtype=np.float64)
         order = np.argsort(unit, kind="stable")
         starts = np.searchsorted(unit[order], np.arange(self.n_units))
-        return np.add.reduceat(values[order], starts, axis=0)
+        return np.asarray(np.add.reduceat(values[order], starts, axis=0), dtype=np.float64)
 
     def to_steps(self, values: FloatArray, fill: float | None = 0.0) -> FloatArray:
-        """Lay a value for each row out as (E, T), with ``fill`` (``None``: the last value) after the end of an episode."""
+        """Lay a value for each row out as (E, T), with ``fill`` (``None``: the last value) after the end of an
+        episode.
+        """
         steps = np.arange(int(self.lengths.max()))  # (T,)
         ends = self.lengths[:, None] - 1
         laid = values[self.offsets[:-1][:, None] + np.minimum(steps, ends)]  # (E, T)
@@ -218,7 +229,8 @@ class LoggedBatch:
         """
         if self.behavior_prob is None:
             raise MissingPropensityError(
-                "behavior_prob must hold the probability of each logged action, got None; log it, or estimate it with rlrec.evaluation.propensities.estimate_propensities"  # noqa: E501
+                "behavior_prob must hold the probability of each logged action, got None; log it, or "
+                "estimate it and pass it in"
             )
         return self.behavior_prob
 
@@ -246,7 +258,10 @@ class LoggedBatch:
         starts = _indices("offsets", offsets)
         n = len(_indices("action", columns["action"]))
         if len(starts) < 2 or starts[0] != 0 or starts[-1] != n or np.any(np.diff(starts) <= 0):
-            raise InvalidArgumentError(f"offsets must rise from 0 to the number of rows ({n}), got {starts.tolist()[:8]}; empty episodes cannot be logged")  # fmt: skip
+            raise InvalidArgumentError(
+                f"offsets must rise from 0 to the number of rows ({n}), got {starts.tolist()[:8]}; empty "
+                "episodes cannot be logged"
+            )
         return cls(episode=np.repeat(np.arange(len(starts) - 1), np.diff(starts)), **columns)
 
     @classmethod
@@ -263,7 +278,9 @@ class LoggedBatch:
     def _from_columns(cls, read: dict[str, Any], given: dict[str, Any]) -> LoggedBatch:
         missing = [name for name in ("action", "reward") if name not in read and name not in given]
         if missing:
-            raise DataError(f"the table must have the columns 'action' and 'reward', got none named {missing[0]!r}; rename yours")  # fmt: skip
+            raise DataError(
+                f"the table must have the columns 'action' and 'reward', got none named {missing[0]!r}; rename yours"
+            )
         return cls(**{**read, **given})
 
 
@@ -271,14 +288,21 @@ def check_probs(name: str, probs: ArrayLike, n_rows: int, min_actions: int) -> F
     """Return a probability matrix (N, I) as float64, or raise a sentence; rows must sum to 1 within 1e-6."""
     matrix = np.asarray(probs, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != n_rows or matrix.shape[1] < min_actions:
-        raise InvalidArgumentError(f"{name} must have shape (N={n_rows}, I>={min_actions}), got {matrix.shape}; give a row for each logged decision and a column for each action")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must have shape (N={n_rows}, I>={min_actions}), got {matrix.shape}; give a row for "
+            "each logged decision and a column for each action"
+        )
     low = matrix.min()
     if not low >= 0:
-        raise InvalidArgumentError(f"{name} must hold probabilities of at least 0, got {low!s}; normalise scores with a softmax first")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must hold probabilities of at least 0, got {low!s}; normalise scores with a softmax first"
+        )
     gap = np.abs(matrix @ np.ones(matrix.shape[1]) - 1.0)
     if not gap.max() <= 1e-6:
         row = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
-        raise InvalidArgumentError(f"{name} must have rows that sum to 1, got {matrix[row].sum():.6g} in row {row}; divide each row by its sum")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must have rows that sum to 1, got {matrix[row].sum():.6g} in row {row}; divide each row by its sum"
+        )
     return matrix
 
 
@@ -288,9 +312,13 @@ def _indices(name: str, values: ArrayLike, n: int | None = None) -> IntArray:
         wanted = "one axis" if n is None else f"shape (N={n},)"
         raise InvalidArgumentError(f"{name} must have {wanted}, got shape {array.shape}; pass one value for each row")
     if array.dtype.kind not in "iu" and len(array):
-        raise InvalidArgumentError(f"{name} must be an integer array, got {array.dtype}; encode ids to 0-based indices first")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must be an integer array, got {array.dtype}; encode ids to 0-based indices first"
+        )
     if len(array) and array.min() < 0:
-        raise InvalidArgumentError(f"{name} must be at least 0, got {array.min()} at row {int(array.argmin())}; drop padding rows")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must be at least 0, got {array.min()} at row {int(array.argmin())}; drop padding rows"
+        )
     return array.astype(np.int64, copy=False)
 
 
@@ -300,7 +328,9 @@ def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
         raise InvalidArgumentError(f"{name} must have shape {shape}, got {array.shape}; pass one value for each row")
     if not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise InvalidArgumentError(f"{name} must be finite, got {array.flat[row]!s} at row {row}; drop or impute such rows")  # fmt: skip
+        raise InvalidArgumentError(
+            f"{name} must be finite, got {array.flat[row]!s} at row {row}; drop or impute such rows"
+        )
     return array
 
 
@@ -309,14 +339,19 @@ def _propensities(values: ArrayLike, n: int) -> FloatArray:
     bad = (probs <= 0) | (probs > 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InvalidArgumentError(f"behavior_prob must lie in (0, 1], got {probs[row]!s} at row {row}; a logged action was shown, so its probability is above 0")  # fmt: skip
+        raise InvalidArgumentError(
+            f"behavior_prob must lie in (0, 1], got {probs[row]!s} at row {row}; a logged action was "
+            "shown, so its probability is above 0"
+        )
     return probs
 
 
 def _context(values: ArrayLike, n: int) -> FloatArray:
     context = np.asarray(values, dtype=np.float64)
     if context.ndim != 2 or len(context) != n:
-        raise InvalidArgumentError(f"context must have shape (N={n}, d), got {context.shape}; pass one row of features for each decision")  # fmt: skip
+        raise InvalidArgumentError(
+            f"context must have shape (N={n}, d), got {context.shape}; pass one row of features for each decision"
+        )
     return context
 
 

@@ -25,9 +25,6 @@ from rlrec.evaluation.slope import choose
 from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
 from rlrec.evaluation.terms import RatioTerms
 
-
-
-
 Rule = Callable[..., RatioTerms]
 
 
@@ -199,8 +196,8 @@ def ips(logged: LoggedBatch, target: TargetLike, *, interval: IntervalConfig | N
 
     .. math:: \hat V = \frac1N \sum_i w_i r_i
 
-    Unbiased where the propensities are exact and the logger supports the target; its variance grows with the weights, and
-    adding a constant to the rewards changes it.
+    Unbiased where the propensities are exact and the logger supports the target; its variance grows with the
+    weights, and adding a constant to the rewards changes it.
 
     Parameters
     ----------
@@ -263,9 +260,9 @@ def snips(logged: LoggedBatch, target: TargetLike, *, interval: IntervalConfig |
 
     .. math:: \hat V = \sum_i w_i r_i \,/\, \sum_i w_i
 
-    Consistent with a bias of order 1/N; stays in the reward range; moves with a shift of the rewards. The default choice
-    without a reward model. Its interval re-evaluates the whole ratio. Parameters, returns and errors as in `ips`; a
-    `DataError` is raised where all weights are 0.
+    Consistent with a bias of order 1/N; stays in the reward range; moves with a shift of the rewards. The default
+    choice without a reward model. Its interval re-evaluates the whole ratio. Parameters, returns and errors as in
+    `ips`; a `DataError` is raised where all weights are 0.
 
     References
     ----------
@@ -287,7 +284,8 @@ def dm(
 
     .. math:: \hat V = \frac1N \sum_i \bar q(x_i)
 
-    As biased as q is; needs no propensities. Its interval tells only about the sampling of contexts, and a note says so.
+    As biased as q is; needs no propensities. Its interval tells only about the sampling of contexts, and a note says
+    so.
 
     Parameters
     ----------
@@ -401,8 +399,8 @@ def switch_dr(
 
     .. math:: \hat V = \frac1N \sum_i \bar q(x_i) + w_i 1[w_i \le \tau] (r_i - q(x_i, a_i))
 
-    Its bias is the model's error where the weight exceeds :math:`\tau`. ``tau=None`` lets SLOPE choose. Parameters as in
-    `dm`.
+    Its bias is the model's error where the weight exceeds :math:`\tau`. ``tau=None`` lets SLOPE choose. Parameters
+    as in `dm`.
 
     References
     ----------
@@ -429,8 +427,8 @@ def dros(
 
     .. math:: \hat V = \frac1N \sum_i \bar q(x_i) + \frac{\lambda w_i}{w_i^2 + \lambda} (r_i - q(x_i, a_i))
 
-    From DM at :math:`\lambda = 0` to DR at infinity; the weights minimise a bound on the squared error. ``shrinkage=None``
-    lets SLOPE choose. Parameters as in `dm`.
+    From DM at :math:`\lambda = 0` to DR at infinity; the weights minimise a bound on the squared error.
+    ``shrinkage=None`` lets SLOPE choose. Parameters as in `dm`.
 
     References
     ----------
@@ -452,8 +450,8 @@ def sg_ips(
 
     .. math:: \hat V = \frac1N \sum_i \frac{w_i}{1 - \lambda + \lambda w_i} r_i
 
-    Biased for :math:`\lambda > 0`, with sub-Gaussian tails; the mean reward at :math:`\lambda = 1`. ``mixing=None`` lets
-    SLOPE choose. Parameters, returns and errors as in `ips`.
+    Biased for :math:`\lambda > 0`, with sub-Gaussian tails; the mean reward at :math:`\lambda = 1`. ``mixing=None``
+    lets SLOPE choose. Parameters, returns and errors as in `ips`.
 
     References
     ----------

@@ -34,7 +34,9 @@ class Problem:
     def model(self) -> QValues:
         """The reward model, or a sentence that asks for one."""
         if self.q is None:
-            raise InvalidArgumentError("q must be given for this estimator, got None; pass values (N, I), a callable or QValues")  # fmt: skip
+            raise InvalidArgumentError(
+                "q must be given for this estimator, got None; pass values (N, I), a callable or QValues"
+            )
         return self.q
 
     def rows(self, top: FloatArray, bottom: FloatArray | None = None) -> RatioTerms:

@@ -1,7 +1,7 @@
 r"""Cross-fitted reward models: each row is predicted by a model that never saw its unit.
 
-Without cross-fitting a flexible q-model memorises its own rewards, and DR's correction term vanishes exactly where it is
-needed.
+Without cross-fitting a flexible q-model memorises its own rewards, and DR's correction term vanishes exactly where
+it is needed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def folds(logged: LoggedBatch, n_folds: int, seed: int) -> IntArray:
     """
     check_at_least("n_folds", n_folds, 2)
     if logged.n_units < n_folds:
-        raise InvalidArgumentError(f"n_folds must not exceed the number of units, got {n_folds} folds for {logged.n_units} units; use fewer folds")  # fmt: skip
+        raise InvalidArgumentError(
+            f"n_folds must not exceed the number of units, got {n_folds} folds for {logged.n_units} "
+            "units; use fewer folds"
+        )
     of_unit = np.arange(logged.n_units) % n_folds
     np.random.default_rng(seed).shuffle(of_unit)
     if logged.cluster is not None:
@@ -172,5 +175,5 @@ def fit_ridge(
         gram[present] += np.add.reduceat(outer, first, axis=0)
         moment[present] += np.add.reduceat(x * y[:, None], first, axis=0)
     system = gram.reshape(n_actions, p, p) + ridge * np.eye(p)
-    coefficients: FloatArray = np.linalg.solve(system, moment[:, :, None])[:, :, 0]
+    coefficients = np.asarray(np.linalg.solve(system, moment[:, :, None])[:, :, 0], dtype=np.float64)
     return coefficients, base

@@ -1,9 +1,9 @@
 r"""Off-policy estimators for episodes.
 
-With :math:`\rho_t = \pi_e(a_t|s_t) / \pi_b(a_t|s_t)`, :math:`w_t = \prod_{u \le t} \rho_u` (:math:`w_{-1} = 1`), q a model of
-the discounted return to go and :math:`v_t = \sum_a \pi_e(a|s_t) q(s_t, a)`. Episodes may have different lengths: after the
-end rewards, q and v are 0 and the weight keeps its last value. Checked against SCOPE-RL 0.2.1 on a two-state MDP; values
-are discounted returns.
+With :math:`\rho_t = \pi_e(a_t|s_t) / \pi_b(a_t|s_t)`, :math:`w_t = \prod_{u \le t} \rho_u` (:math:`w_{-1} = 1`), q a
+model of the discounted return to go and :math:`v_t = \sum_a \pi_e(a|s_t) q(s_t, a)`. Episodes may have different
+lengths: after the end rewards, q and v are 0 and the weight keeps its last value. Checked against SCOPE-RL 0.2.1 on
+a two-state MDP; values are discounted returns.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class EpisodeProblem:
     @cached_property
     def discounts(self) -> FloatArray:
         """Powers of gamma, shape (T,)."""
-        powers: FloatArray = self.gamma ** np.arange(int(self.logged.lengths.max()))
+        powers: FloatArray = np.power(self.gamma, np.arange(int(self.logged.lengths.max()), dtype=np.float64))
         return powers
 
     @cached_property
     def weights(self) -> FloatArray:
         """Cumulative importance weights, carried on after the end."""
         ratios = self.target.taken / self.logged.require_behavior_prob()
-        return np.cumprod(self.logged.to_steps(ratios, fill=1.0), axis=1)
+        return np.asarray(np.cumprod(self.logged.to_steps(ratios, fill=1.0), axis=1), dtype=np.float64)
 
     @cached_property
     def weights_before(self) -> FloatArray:
@@ -65,7 +65,9 @@ class EpisodeProblem:
     def model(self) -> QValues:
         """The q-model, or a sentence that asks for one."""
         if self.q is None:
-            raise InvalidArgumentError("q must be given for this estimator, got None; fit one with rlrec.evaluation.fqe")
+            raise InvalidArgumentError(
+                "q must be given for this estimator, got None; pass a model of the discounted return to go"
+            )
         return self.q
 
     @cached_property
@@ -114,8 +116,8 @@ def tis(
 
     .. math:: \hat V = \frac1n \sum_i w_{i,T-1} \sum_t \gamma^t r_{it}
 
-    Unbiased with exact propensities; its variance grows exponentially with the horizon. ``self_normalised`` divides by the
-    mean weight: consistent, inside the range of returns, much steadier.
+    Unbiased with exact propensities; its variance grows exponentially with the horizon. ``self_normalised`` divides
+    by the mean weight: consistent, inside the range of returns, much steadier.
 
     Parameters
     ----------
@@ -179,8 +181,8 @@ def pdis(
 
     .. math:: \hat V = \frac1n \sum_i \sum_t \gamma^t w_{it}\, r_{it}
 
-    Unbiased with exact propensities, less variable than `tis`, equal to it at horizon 1. ``self_normalised`` divides by the
-    mean weight at each step. Parameters, returns and errors as in `tis`.
+    Unbiased with exact propensities, less variable than `tis`, equal to it at horizon 1. ``self_normalised`` divides
+    by the mean weight at each step. Parameters, returns and errors as in `tis`.
 
     References
     ----------
@@ -219,7 +221,8 @@ def sequential_dm(
 ) -> Estimate:
     r"""Direct method: the model's value of the first state, :math:`\frac1n \sum_i v_{i0}`.
 
-    As biased as q is; needs no propensities. Its interval tells only about the sampling of first states, and a note says so.
+    As biased as q is; needs no propensities. Its interval tells only about the sampling of first states, and a note
+    says so.
 
     Parameters
     ----------
@@ -228,7 +231,7 @@ def sequential_dm(
     target : array (N, I), StochasticPolicy, callable or Target
         Must give the probability of every action.
     q : array (N, I), callable or QValues
-        Model of the discounted return to go, from `fqe` or elsewhere.
+        Model of the discounted return to go, fitted on other episodes.
     gamma : float
         Discount per step, in (0, 1].
     interval : IntervalConfig, optional
@@ -338,9 +341,9 @@ def magic(
     r"""MAGIC: blend the j-step returns between the direct method (j = -1) and `wdr` (j = T - 1).
 
     The blend minimises :math:`x^\top (\hat\Omega + \hat b \hat b^\top) x` over the simplex, with :math:`\hat\Omega` the
-    covariance of the j-step returns and :math:`\hat b` their distance to the 50 % interval of WDR (here by the delta method,
-    where the paper bootstraps). Biased where the model is and the log is too small to tell; the interval treats the
-    blend as fixed. Parameters as in `sequential_dm`, errors as in `tis`.
+    covariance of the j-step returns and :math:`\hat b` their distance to the 50 % interval of WDR (here by the delta
+    method, where the paper bootstraps). Biased where the model is and the log is too small to tell; the interval
+    treats the blend as fixed. Parameters as in `sequential_dm`, errors as in `tis`.
 
     References
     ----------
@@ -370,11 +373,13 @@ def magic(
 
 
 def _simplex_minimum(matrix: FloatArray) -> FloatArray:
-    """Minimise x'Mx over the simplex: non-negative least squares with a unit row, rescaled (exact, M being homogeneous)."""
+    """Minimise x'Mx over the simplex: non-negative least squares with a unit row, rescaled (exact, M being
+    homogeneous).
+    """
     values, vectors = np.linalg.eigh(matrix)
     scale = float(values[-1])
     if scale <= 0:  # no spread and no bias: any blend is as good; take WDR
-        return np.eye(len(matrix))[-1]
+        return np.asarray(np.eye(len(matrix))[-1], dtype=np.float64)
     root = np.sqrt(np.maximum(values / scale, 0.0))[:, None] * vectors.T
     solution, _ = optimize.nnls(np.vstack([root, np.ones(len(matrix))]), np.append(np.zeros(len(matrix)), 1.0))
     return np.asarray(solution / solution.sum(), dtype=np.float64)

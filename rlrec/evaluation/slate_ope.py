@@ -44,8 +44,8 @@ def sips(
 
     .. math:: \hat V = \frac1n \sum_i w(S_i) \sum_k r_{ik}
 
-    Unbiased for any user behaviour; its variance grows exponentially with the slate's length. ``self_normalised`` divides
-    by the mean weight (consistent, steadier).
+    Unbiased for any user behaviour; its variance grows exponentially with the slate's length. ``self_normalised``
+    divides by the mean weight (consistent, steadier).
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def iips(
 
     .. math:: \hat V = \frac1n \sum_i \sum_k w_k(a_{ik})\, r_{ik}
 
-    Unbiased only if the reward at a position depends on its own item alone; the least variable of the three. Parameters,
-    returns and errors as in `sips`, with the marginal probability of the item at its position.
+    Unbiased only if the reward at a position depends on its own item alone; the least variable of the three.
+    Parameters, returns and errors as in `sips`, with the marginal probability of the item at its position.
 
     References
     ----------
@@ -183,9 +183,7 @@ def cascade_dr(
     return _judge(logged, tops, None, weights[:, -1], None, interval).estimate(interval)
 
 
-def pseudo_inverse(
-    logged: LoggedBatch, target_prob: ArrayLike, *, interval: IntervalConfig | None = None
-) -> Estimate:
+def pseudo_inverse(logged: LoggedBatch, target_prob: ArrayLike, *, interval: IntervalConfig | None = None) -> Estimate:
     r"""Pseudo-inverse estimator for a logger that fills its K slots independently.
 
     .. math:: \hat V = \frac1n \sum_i R_i \Big(1 - K_i + \sum_k w_k(a_{ik})\Big), \qquad R_i = \sum_k r_{ik}
@@ -206,9 +204,9 @@ def pseudo_inverse(
     3.0
     """
     weights = _row_weights(logged, target_prob)
-    sums = np.add.reduceat(weights, logged.offsets[:-1])  # (E,)
-    correction = 1 - logged.lengths + sums
-    rewards = np.add.reduceat(logged.reward, logged.offsets[:-1])
+    sums = np.asarray(np.add.reduceat(weights, logged.offsets[:-1]), dtype=np.float64)  # (E,)
+    correction: FloatArray = 1.0 - logged.lengths + sums
+    rewards = np.asarray(np.add.reduceat(logged.reward, logged.offsets[:-1]), dtype=np.float64)
     longest = float(logged.lengths.max())
     tops = correction * rewards
     return _judge(logged, tops, None, correction, tops, interval, 1 - longest, True).estimate(interval)
@@ -265,5 +263,8 @@ def _judge(
 
 def _row_weights(logged: LoggedBatch, target_prob: ArrayLike) -> FloatArray:
     if np.ndim(target_prob) != 1:
-        raise InvalidArgumentError(f"target_prob must have shape (N={logged.n_rows},), got {np.shape(target_prob)}; pass the target's probability of what each row logged")  # fmt: skip
+        raise InvalidArgumentError(
+            f"target_prob must have shape (N={logged.n_rows},), got {np.shape(target_prob)}; pass the "
+            "target's probability of what each row logged"
+        )
     return Target.of(logged, target_prob).taken / logged.require_behavior_prob()

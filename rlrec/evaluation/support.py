@@ -1,7 +1,8 @@
-"""The support gate: does this log say anything about this policy?
+"""The support gate: what does this log say about this policy.
 
-At an effective sample size of 0.3 % no interval covers, whatever its formula, so every off-policy `Estimate` carries its
-effective sample size, mean and largest weight, unsupported mass and Pareto k, and is marked unreliable below the gate.
+At an effective sample size of 0.3 % no interval covers, whatever its formula, so every off-policy `Estimate` carries
+its effective sample size, mean and largest weight, unsupported mass and Pareto k, and is marked unreliable below the
+gate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from rlrec.evaluation.cressie_read import cressie_read_interval
 from rlrec.evaluation.logged import FloatArray
 
 MIN_EFFECTIVE_SAMPLE_SIZE = 1000.0
-"""Gate on the effective sample size (issue 8: below it, CLT intervals of importance-weighted means were seen to fail)."""
+"""Gate on the effective sample size (issue 8: below it, CLT intervals of importance-weighted means were seen to
+fail)."""
 MIN_EFFECTIVE_SHARE = 0.05
 """Gate on effective sample size over n (issue 8)."""
 MAX_PARETO_K = 0.7
@@ -59,8 +61,8 @@ def effective_sample_size(weights: FloatArray) -> float:
 def pareto_k(weights: FloatArray) -> float | None:
     r"""Tail index of the weights: a generalised Pareto fit to the largest min(U / 5, 3 sqrt U) of them.
 
-    Below 0.5 their variance exists, above 0.7 their mean is not estimated by any practical sample. Returns ``None`` below
-    25 units or where the largest weights are equal (no tail, as with clipped weights).
+    Below 0.5 their variance exists, above 0.7 their mean is not estimated by any practical sample. Returns ``None``
+    below 25 units or where the largest weights are equal (no tail, as with clipped weights).
 
     References
     ----------
@@ -98,7 +100,9 @@ def _largest(weights: FloatArray, size: int) -> FloatArray:
 def _zhang_stephens(excess: FloatArray) -> float:
     """Posterior-mean fit of the shape to sorted excesses, with the weak prior of [2] (ten pseudo-values at 0.5)."""
     size = len(excess)
-    excess = excess[:: -(1 + size // 200)][::-1]  # quantiles of the tail say as much as all of it, at a fifth of the time
+    excess = excess[:: -(1 + size // 200)][
+        ::-1
+    ]  # quantiles of the tail say as much as all of it, at a fifth of the time
     thin = len(excess)
     n_grid = 30 + int(math.sqrt(thin))
     grid = 1 - np.sqrt(n_grid / (np.arange(1, n_grid + 1) - 0.5))
@@ -152,9 +156,15 @@ def measure_support(units: UnitWeights, level: float) -> tuple[Support, tuple[st
 def _notes(size: float, n: int, k: float | None, lost: float, mean: float, spread: float) -> tuple[str, ...]:
     notes = []
     if size < MIN_EFFECTIVE_SAMPLE_SIZE:
-        notes.append(f"effective sample size {size:.0f} is below {MIN_EFFECTIVE_SAMPLE_SIZE:.0f}: too few logged decisions look like the target's")  # fmt: skip
+        notes.append(
+            f"effective sample size {size:.0f} is below {MIN_EFFECTIVE_SAMPLE_SIZE:.0f}: too few logged "
+            "decisions look like the target's"
+        )
     if size < MIN_EFFECTIVE_SHARE * n:
-        notes.append(f"effective sample size is {size / n:.2%} of {n}, below {MIN_EFFECTIVE_SHARE:.0%}: the target is far from the logger")  # fmt: skip
+        notes.append(
+            f"effective sample size is {size / n:.2%} of {n}, below {MIN_EFFECTIVE_SHARE:.0%}: the target "
+            "is far from the logger"
+        )
     if k is not None and k > MAX_PARETO_K:
         notes.append(f"Pareto k of the weights is {k:.2f}, above {MAX_PARETO_K}: a few weights carry the estimate")
     if lost > 0.01:
@@ -180,4 +190,7 @@ def robust_bounds(units: UnitWeights, level: float) -> tuple[float, float]:
 def check_reward_range(reward_range: tuple[float, float], low: float, high: float) -> None:
     """Raise unless the declared range holds the observed rewards."""
     if not reward_range[0] <= low <= high <= reward_range[1]:
-        raise InvalidArgumentError(f"reward_range must hold all rewards, got {reward_range} and rewards in [{low:.6g}, {high:.6g}]; pass the true bounds")  # fmt: skip
+        raise InvalidArgumentError(
+            f"reward_range must hold all rewards, got {reward_range} and rewards in [{low:.6g}, "
+            f"{high:.6g}]; pass the true bounds"
+        )

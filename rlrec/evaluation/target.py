@@ -64,7 +64,10 @@ class Target:
         """
         if isinstance(target, Target):
             if target.logged.n_rows != logged.n_rows:
-                raise InvalidArgumentError(f"target must belong to this log of {logged.n_rows} rows, got one built for {target.logged.n_rows}; call Target.of again")  # fmt: skip
+                raise InvalidArgumentError(
+                    f"target must belong to this log of {logged.n_rows} rows, got one built for "
+                    f"{target.logged.n_rows}; call Target.of again"
+                )
             return target
         if isinstance(target, StochasticPolicy):
             return cls._of_policy(logged, target.action_probs)
@@ -104,7 +107,7 @@ class Target:
         """
         if not callable(values) and self.probs is not None:
             matrix = np.asarray(values, dtype=np.float64)
-            return np.einsum("na,na->n", self.probs, matrix)
+            return np.asarray(np.einsum("na,na->n", self.probs, matrix), dtype=np.float64)
         expected = np.empty(self.logged.n_rows)
         for rows, probs in self.chunks():
             if callable(values):
@@ -115,11 +118,14 @@ class Target:
         return expected
 
     def _probe_n_actions(self) -> int:
-        return self.probs.shape[1] if self.probs is not None else self._call(slice(0, 1)).shape[1]
+        return int((self.probs if self.probs is not None else self._call(slice(0, 1))).shape[1])
 
     def _call(self, rows: slice) -> FloatArray:
         if self.policy is None:
-            raise DataError("target must give the probability of every action for this estimator, got probabilities of the taken actions only; pass the matrix (N, I) or the policy")  # fmt: skip
+            raise DataError(
+                "target must give the probability of every action for this estimator, got probabilities "
+                "of the taken actions only; pass the matrix (N, I) or the policy"
+            )
         context = self.logged.require_context("a policy as target")[rows]
         n_actions = int(self.logged.action[rows].max()) + 1
         return check_probs("target", self.policy(context), len(context), n_actions)
@@ -146,15 +152,23 @@ class QValues:
         logged = target.logged
         if isinstance(q, QValues):
             if q.taken.shape != (logged.n_rows,) or q.expected.shape != (logged.n_rows,):
-                raise InvalidArgumentError(f"q must hold one value for each of {logged.n_rows} rows, got {q.taken.shape} and {q.expected.shape}; fit it on this log")  # fmt: skip
+                raise InvalidArgumentError(
+                    f"q must hold one value for each of {logged.n_rows} rows, got {q.taken.shape} and "
+                    f"{q.expected.shape}; fit it on this log"
+                )
             return q
         if callable(q):
             return cls(_taken_q(target, q), target.expectation(q))
         matrix = np.asarray(q, dtype=np.float64)
         if target.probs is not None and matrix.shape != target.probs.shape:
-            raise InvalidArgumentError(f"q must have the target's shape {target.probs.shape}, got {matrix.shape}; give a value for each row and action")  # fmt: skip
+            raise InvalidArgumentError(
+                f"q must have the target's shape {target.probs.shape}, got {matrix.shape}; give a value "
+                "for each row and action"
+            )
         if matrix.ndim != 2 or len(matrix) != logged.n_rows:
-            raise InvalidArgumentError(f"q must have shape (N={logged.n_rows}, I), got {matrix.shape}; give a value for each row and action")  # fmt: skip
+            raise InvalidArgumentError(
+                f"q must have shape (N={logged.n_rows}, I), got {matrix.shape}; give a value for each row and action"
+            )
         values = cls(gather(matrix, logged.action), target.expectation(matrix))
         if not np.isfinite(values.expected).all():
             raise InvalidArgumentError("q must be finite, got NaN or infinity; refit the model or impute")
@@ -179,10 +193,14 @@ def _taken_q(target: Target, q: Probs) -> FloatArray:
 
 def _check_taken(probs: FloatArray, n_rows: int) -> FloatArray:
     if probs.shape != (n_rows,):
-        raise InvalidArgumentError(f"target must have one probability for each of {n_rows} rows, got shape {probs.shape}; pass (N,), (N, I) or a policy")  # fmt: skip
+        raise InvalidArgumentError(
+            f"target must have one probability for each of {n_rows} rows, got shape {probs.shape}; pass "
+            "(N,), (N, I) or a policy"
+        )
     if not (probs.min() >= 0 and probs.max() <= 1):
         bad = int(np.flatnonzero(~((probs >= 0) & (probs <= 1)))[0])
-        raise InvalidArgumentError(f"target must hold probabilities in [0, 1], got {probs[bad]!s} at row {bad}; normalise scores with a softmax first")  # fmt: skip
+        raise InvalidArgumentError(
+            f"target must hold probabilities in [0, 1], got {probs[bad]!s} at row {bad}; normalise scores "
+            "with a softmax first"
+        )
     return probs
-
-
