@@ -10,6 +10,38 @@ from rlrec.core.errors import InvalidArgumentError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Support:
+    """How well a log covers the policy that is judged: the evidence behind `Estimate.reliable`."""
+
+    effective_sample_size: float
+    """Kish's effective number of independent units."""
+    mean_weight: float
+    """Mean importance weight; 1 where the propensities are right and the logger covers the target."""
+    max_weight: float
+    """Largest importance weight of a unit."""
+    unsupported_mass: float
+    """Share of the target's probability on actions the logger never shows, in [0, 1]."""
+    pareto_k: float | None = None
+    """Tail index of the weights; above 0.7 their mean cannot be trusted. None below 25 units or without a tail."""
+    robust_low: float | None = None
+    """Lower Cressie-Read bound, where the gate is closed."""
+    robust_high: float | None = None
+    """Upper Cressie-Read bound, where the gate is closed."""
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the plain values, for ``summary.json``."""
+        return {
+            "effective_sample_size": self.effective_sample_size,
+            "mean_weight": self.mean_weight,
+            "max_weight": self.max_weight,
+            "unsupported_mass": self.unsupported_mass,
+            "pareto_k": self.pareto_k,
+            "robust_low": self.robust_low,
+            "robust_high": self.robust_high,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A number with the interval that says how far to trust it.
 
@@ -35,6 +67,8 @@ class Estimate:
     """Nominal coverage of the interval."""
     notes: tuple[str, ...] = ()
     """Why it is unreliable, in plain words."""
+    support: Support | None = None
+    """How well the log covers the target; None where nothing is weighted."""
 
     def __post_init__(self) -> None:
         """Refuse an estimate without a proper interval."""
@@ -44,15 +78,18 @@ class Estimate:
             raise InvalidArgumentError(f"low must not exceed high, got [{self.low}, {self.high}]")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain values that ``summary.json`` holds: value, low, high, n and the support."""
-        return {
+        """Return the plain values that ``summary.json`` holds: value, low, high, n and, where weighted, the support."""
+        values: dict[str, Any] = {
             "value": self.value,
             "low": self.low,
             "high": self.high,
             "n": self.n,
             "effective_sample_size": self.effective_sample_size,
             "reliable": self.reliable,
+            "level": self.level,
+            "notes": list(self.notes),
         }
+        return values if self.support is None else values | {"support": self.support.to_dict()}
 
     def __str__(self) -> str:
         """Print as ``value [low, high]``, with a mark if it is unreliable."""
