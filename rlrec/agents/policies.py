@@ -171,6 +171,4 @@ class AgentPolicy:
 
 def build_network(observer: SequenceModel, config: PPOConfig) -> ResidualActorCritic:
     """Return an untrained network: the user model, sharpened."""
-    return ResidualActorCritic(
-        observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size
-    )
+    return ResidualActorCritic(observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size)

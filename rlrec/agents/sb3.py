@@ -110,10 +110,14 @@ class SB3VecEnv(VecEnv):
         self._refuse_some(indices, "env_method")
         return [getattr(self.env, method_name)(*method_args, **method_kwargs)] * self.num_envs
 
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
         """Rows of a vectorised environment have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
 
     def _refuse_some(self, indices: VecEnvIndices, method: str) -> None:
         if indices is not None and len(list(self._get_indices(indices))) != self.num_envs:
-            raise InvalidArgumentError(f"{method} cannot act on some rows of a vectorised environment; leave out indices")
+            raise InvalidArgumentError(
+                f"{method} cannot act on some rows of a vectorised environment; leave out indices"
+            )
