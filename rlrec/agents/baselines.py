@@ -1,0 +1,118 @@
+"""Policies that learn nothing from rewards: what an agent has to beat.
+
+A policy that acts on interest vectors names the model that they come from in ``observer``; the rollout then gives it
+that model's vectors, whatever the environment's own observer is. So a Markov chain's greedy policy and an LSTM's can
+stand in one table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rlrec.agents.networks import forecast_of
+from rlrec.agents.policies import check_interests
+from rlrec.agents.slates import sample_slates, top_slates
+from rlrec.core.checks import check_between, check_positive
+from rlrec.models.base import SequenceModel
+
+
+class _LogitPolicy:
+    """Base: a subclass gives logits (B, I); drawing and listing are the same for all."""
+
+    def __init__(self, n_items: int, slate_size: int = 1, *, seed: int = 0) -> None:
+        check_between("slate_size", slate_size, 1, n_items)
+        self.n_items, self.slate_size = n_items, slate_size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def logits(self, observation: Any) -> torch.Tensor:
+        """Return logits, (B, I)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], Any]:
+        """Return actions, (B,) for single items or (B, K) for slates, and ``state`` as it came (there is none)."""
+        logits = self.logits(observation)
+        slates = top_slates(logits, self.slate_size) if deterministic else self._sample(logits)
+        return (slates[:, 0] if self.slate_size == 1 else slates).numpy(), state
+
+    @torch.no_grad()
+    def action_probs(self, observation: Any) -> NDArray[np.float64]:
+        """Return the probability that each item is shown first, (B, I)."""
+        return self.logits(observation).double().softmax(-1).numpy()
+
+    def _sample(self, logits: torch.Tensor) -> torch.Tensor:
+        uniform = torch.rand(len(logits), self.slate_size, dtype=torch.float64, generator=self._generator)
+        return sample_slates(logits, uniform)
+
+
+class RandomPolicy(_LogitPolicy):
+    """Shows items uniformly at random. It has no best item, so it draws even where ``deterministic`` is asked for."""
+
+    def logits(self, observation: Any) -> torch.Tensor:
+        """Return zeros."""
+        return torch.zeros(len(observation), self.n_items)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], Any]:
+        """Return random actions."""
+        return super().predict(observation, state, episode_start, deterministic=False)
+
+
+class PopularPolicy(_LogitPolicy):
+    """Shows everyone the most frequent items of the training log; drawn in proportion to (count + 1) otherwise.
+
+    Parameters
+    ----------
+    item_counts : int array, shape (I,)
+        Such as ``model.space.item_counts``.
+    """
+
+    def __init__(self, item_counts: NDArray[np.int64], slate_size: int = 1, *, seed: int = 0) -> None:
+        super().__init__(len(item_counts), slate_size, seed=seed)
+        self._logits = torch.from_numpy(np.log(np.asarray(item_counts, np.float64) + 1.0))
+
+    def logits(self, observation: Any) -> torch.Tensor:
+        """Return log popularity, the same for all."""
+        return self._logits.expand(len(observation), -1)
+
+
+class GreedyPolicy(_LogitPolicy):
+    """Shows what a sequence model thinks comes next: the top K, or a draw from p(item | interest)^(1 / temperature).
+
+    Parameters
+    ----------
+    observer : SequenceModel
+        Any model whose forecast can be read off its interest vector: LSTM, Markov, popularity.
+    temperature : float
+        Of the draws; the deterministic choice does not depend on it.
+    """
+
+    def __init__(
+        self, observer: SequenceModel, slate_size: int = 1, *, temperature: float = 1.0, seed: int = 0
+    ) -> None:
+        super().__init__(observer.n_items, slate_size, seed=seed)
+        check_positive("temperature", temperature)
+        self.observer = observer
+        self.temperature = temperature
+        self._forecast = forecast_of(observer)
+
+    def logits(self, observation: Any) -> torch.Tensor:
+        """Return log p(item | interest) / temperature."""
+        interests = torch.from_numpy(check_interests(observation, self.observer.interest_size))
+        log_probs: torch.Tensor = self._forecast(interests)
+        return log_probs / self.temperature

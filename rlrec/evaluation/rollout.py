@@ -1,0 +1,266 @@
+"""Judging policies on simulated users, with intervals, and against each other on the same users.
+
+All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
+far narrower interval than the two returns. Every person counts once: the first episode of a row, in chunks of
+``num_envs``. The intervals are over users *of this simulator*; they do not say how far the simulator is from people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.core.checks import check_at_least
+from rlrec.core.errors import InvalidArgumentError
+from rlrec.core.estimate import Estimate
+from rlrec.core.progress import progress
+from rlrec.core.protocols import Policy
+from rlrec.envs.vector import RecommendationVectorEnv
+from rlrec.evaluation.means import mean_estimate, ratio_estimate
+
+_REPLICATES = 200
+METRICS = ("return_", "clicks", "session_length", "coverage", "popularity_bias")
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyRollout:
+    """What one policy earned; one entry a user, in the order of the user keys."""
+
+    return_: NDArray[np.float64]
+    """(n,) undiscounted sum of rewards of the session."""
+    clicks: NDArray[np.int64]
+    """(n,) shown items that were taken."""
+    session_length: NDArray[np.int64]
+    """(n,) slates answered."""
+    truncated: NDArray[np.bool_]
+    """(n,) cut off at the horizon rather than left."""
+    shown: NDArray[np.int64]
+    """(m, 2) distinct pairs (user, item) that were shown."""
+    popularity_sum: NDArray[np.float64]
+    """(n,) sum over shown items of their training popularity percentile."""
+    n_shown: NDArray[np.int64]
+    """(n,) items shown, repeats included."""
+    n_items: int
+    """Size of the catalogue."""
+
+    def estimate(self, metric: str) -> Estimate:
+        """Return a metric with its 95 % interval over users.
+
+        Parameters
+        ----------
+        metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
+            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias is
+            the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for the most popular.
+        """
+        if metric == "coverage":
+            return self._coverage()
+        if metric == "popularity_bias":
+            return ratio_estimate(self.popularity_sum, self.n_shown)
+        if metric not in METRICS:
+            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+        return mean_estimate(getattr(self, metric))
+
+    def summary(self) -> dict[str, Estimate]:
+        """Return all metrics."""
+        return {metric: self.estimate(metric) for metric in METRICS}
+
+    def _coverage(self) -> Estimate:
+        """Bootstrap users for the spread only: a replicate has fewer distinct users, so its level is biased low."""
+        user, item = self.shown.T
+        n = len(self.return_)
+        value = len(np.unique(item)) / self.n_items
+        rng = np.random.default_rng(0)
+        covered = np.empty(_REPLICATES)
+        for replicate in range(_REPLICATES):
+            drawn = np.bincount(rng.integers(n, size=n), minlength=n)
+            covered[replicate] = len(np.unique(item[drawn[user] > 0])) / self.n_items
+        error = 1.96 * covered.std()
+        low, high = max(value - error, 0.0), min(value + error, 1.0)
+        return Estimate(value=value, low=low, high=high, n=n, effective_sample_size=float(n))
+
+
+@dataclass(frozen=True, eq=False)
+class RolloutResults:
+    """Rollouts of several policies with the same users."""
+
+    rollouts: dict[str, PolicyRollout]
+    """By name of the policy."""
+
+    def __getitem__(self, name: str) -> PolicyRollout:
+        """Return one policy's rollout."""
+        if name not in self.rollouts:
+            raise InvalidArgumentError(f"there is no policy {name!r}; there are: {', '.join(self.rollouts)}")
+        return self.rollouts[name]
+
+    def estimate(self, name: str, metric: str = "return_") -> Estimate:
+        """Return a policy's metric with its interval."""
+        return self[name].estimate(metric)
+
+    def paired(self, name: str, baseline: str, metric: str = "return_") -> Estimate:
+        """Return the mean difference ``name - baseline`` over the same users, with its 95 % interval.
+
+        Parameters
+        ----------
+        metric : {"return_", "clicks", "session_length"}
+        """
+        if metric not in METRICS[:3]:
+            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS[:3])}, got {metric!r}")
+        difference = getattr(self[name], metric).astype(np.float64) - getattr(self[baseline], metric)
+        return mean_estimate(difference)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return plain values for ``summary.json``."""
+        return {
+            name: {metric: estimate.to_dict() for metric, estimate in rollout.summary().items()}
+            for name, rollout in self.rollouts.items()
+        }
+
+    def table(self) -> str:
+        """Return a plain-text table, one policy a line, with 95 % intervals."""
+        header = ["policy", *(metric.strip("_") for metric in METRICS)]
+        rows = [[name, *map(_cell, rollout.summary().values())] for name, rollout in self.rollouts.items()]
+        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def evaluate_policies(
+    policies: Mapping[str, Policy],
+    env: RecommendationVectorEnv,
+    *,
+    n_users: int = 2000,
+    seed: int = 1,
+    deterministic: bool = True,
+    show_progress: bool | None = None,
+) -> RolloutResults:
+    """Let every policy serve the same ``n_users`` simulated users for a session each.
+
+    A policy with an attribute ``observer`` (a `SequenceModel`) gets that model's interest vectors; others get those of
+    the environment's own observer. Either way a policy sees visible behaviour only.
+
+    Parameters
+    ----------
+    policies : mapping of str to Policy
+    env : RecommendationVectorEnv
+        Gives the people and the slate size; its own state is not touched.
+    n_users : int
+        Users keyed 0..n_users-1 under ``seed``.
+    seed : int
+        Use another than the one trained with, so that the users are new.
+    deterministic : bool
+        Ask policies for their best action; where a policy is meant to explore, say False.
+    show_progress : bool, optional
+        Force the progress bar on or off.
+    """
+    check_at_least("n_users", n_users, 2)
+    if not policies:
+        raise InvalidArgumentError("policies must name at least one policy, got none")
+    with progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress) as bar:
+        rollouts = {}
+        for name, policy in policies.items():
+            rows = _view(env, policy, min(env.num_envs, n_users))
+            rollouts[name] = _roll(policy, rows, n_users, seed, deterministic, bar)
+    return RolloutResults(rollouts)
+
+
+def _view(env: RecommendationVectorEnv, policy: Policy, num_envs: int) -> RecommendationVectorEnv:
+    """Return a fresh environment with the same people, observed as the policy needs."""
+    observer = getattr(policy, "observer", env.observer)
+    return RecommendationVectorEnv(env.simulator, num_envs, slate_size=env.slate_size, observer=observer)
+
+
+def _roll(
+    policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
+) -> PolicyRollout:
+    tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
+    for first in range(0, n_users, env.num_envs):
+        users = np.arange(first, first + env.num_envs)  # (B,) beyond n_users in the last chunk: served, not counted
+        _serve(policy, env, users, seed, deterministic, tally)
+        bar.update(min(env.num_envs, n_users - first))
+    return tally.result()
+
+
+def _serve(
+    policy: Policy,
+    env: RecommendationVectorEnv,
+    users: NDArray[np.int64],
+    seed: int,
+    deterministic: bool,
+    tally: _Tally,
+) -> None:
+    """Serve one chunk of users until the session of each is over."""
+    observation, _ = env.reset(seed=seed, options={"users": users})
+    state: Any = None
+    start = np.ones(len(users), np.bool_)
+    going = users < tally.n_users  # (B,) still in the session that counts
+    while going.any():
+        actions, state = policy.predict(observation, state, episode_start=start, deterministic=deterministic)
+        observation, rewards, terminated, truncated, infos = env.step(np.asarray(actions))
+        tally.add(users, going, np.asarray(actions), rewards, infos["clicked_item"] >= 0, truncated)
+        start = terminated | truncated
+        going &= ~start
+
+
+class _Tally:
+    """Sums by user, filled step by step."""
+
+    def __init__(self, n_users: int, percentile: NDArray[np.float64]) -> None:
+        self.n_users = n_users
+        self._percentile = percentile  # (I,)
+        self._return = np.zeros(n_users)
+        self._clicks, self._length, self._n_shown = np.zeros((3, n_users), np.int64)
+        self._truncated = np.zeros(n_users, np.bool_)
+        self._popularity = np.zeros(n_users)
+        self._pairs: list[NDArray[np.int64]] = []
+
+    def add(
+        self,
+        users: NDArray[np.int64],
+        going: NDArray[np.bool_],
+        actions: NDArray[np.int64],
+        rewards: NDArray[np.float64],
+        clicked: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+    ) -> None:
+        """Count a step of the users that are still going; a user stands in one row only."""
+        user, slates = users[going], actions.reshape(len(users), -1)[going]  # (b,), (b, K)
+        self._return[user] += rewards[going]
+        self._clicks[user] += clicked[going]
+        self._length[user] += 1
+        self._truncated[user] |= truncated[going]
+        self._popularity[user] += self._percentile[slates].sum(axis=1)
+        self._n_shown[user] += slates.shape[1]
+        self._pairs.append(np.repeat(user, slates.shape[1]) * len(self._percentile) + slates.ravel())
+
+    def result(self) -> PolicyRollout:
+        """Return what was counted."""
+        n_items = len(self._percentile)
+        pairs = np.unique(np.concatenate(self._pairs))
+        return PolicyRollout(
+            return_=self._return,
+            clicks=self._clicks,
+            session_length=self._length,
+            truncated=self._truncated,
+            shown=np.stack([pairs // n_items, pairs % n_items], axis=1),
+            popularity_sum=self._popularity,
+            n_shown=self._n_shown,
+            n_items=n_items,
+        )
+
+
+def popularity_percentile(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each item's mid-rank among training counts in (0, 1): the mean over the catalogue is one half."""
+    ordered = np.sort(counts)
+    below, upto = np.searchsorted(ordered, counts, side="left"), np.searchsorted(ordered, counts, side="right")
+    percentile: NDArray[np.float64] = (below + upto) / (2 * len(counts))
+    return percentile
