@@ -139,7 +139,7 @@ class _Watch(BaseCallback):
 
     def __init__(self, total: int, show: bool | None) -> None:
         super().__init__()
-        self._bar = progress(description="PPO", total=total, unit="step", show=show)
+        self._bar: Any = progress(description="PPO", total=total, unit="step", show=show)
 
     def _on_step(self) -> bool:
         return True

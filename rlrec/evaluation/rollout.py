@@ -53,8 +53,8 @@ class PolicyRollout:
         Parameters
         ----------
         metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
-            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias is
-            the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for the most popular.
+            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias
+            is the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
         """
         if metric == "coverage":
             return self._coverage()
@@ -165,7 +165,8 @@ def evaluate_policies(
     check_at_least("n_users", n_users, 2)
     if not policies:
         raise InvalidArgumentError("policies must name at least one policy, got none")
-    with progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress) as bar:
+    bar: Any = progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress)
+    with bar:
         rollouts = {}
         for name, policy in policies.items():
             rows = _view(env, policy, min(env.num_envs, n_users))
