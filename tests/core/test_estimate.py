@@ -50,6 +50,7 @@ def test_the_summary_holds_plain_values():
     assert json.loads(json.dumps(values)) == values
     assert values == {
         "value": 1.0, "low": 0.5, "high": 1.5, "n": 10, "effective_sample_size": 8.0, "reliable": False,
+        "level": 0.95, "notes": [],
     }  # fmt: skip
 
 

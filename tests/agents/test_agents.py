@@ -1,0 +1,99 @@
+"""Agents start as the user model, learn, come back from disk, and meet SB3's rules at the boundary."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
+from rlrec.agents.config import PPOConfig
+from rlrec.agents.policies import AgentPolicy
+from rlrec.agents.sb3 import SB3VecEnv
+from rlrec.agents.slates import slate_log_probs
+from rlrec.agents.training import train_agent
+from rlrec.core.protocols import StochasticPolicy
+from rlrec.envs.vector import make_vec
+from rlrec.evaluation.rollout import evaluate_policies
+from tests.small import N_ITEMS, cycle_log, cycle_model
+
+TINY = PPOConfig(total_steps=512, n_steps=16, batch_size=64, n_epochs=1)
+
+
+@pytest.fixture(scope="module")
+def agent() -> AgentPolicy:
+    return train_agent(make_vec(cycle_model(), num_envs=16), TINY, seed=0, show_progress=False)
+
+
+def interests() -> np.ndarray:
+    return cycle_model().interests(cycle_log().sequences())
+
+
+def test_probabilities_sum_to_one_and_deterministic_repeats(agent):
+    assert isinstance(agent, StochasticPolicy)
+    assert np.allclose(agent.action_probs(interests()).sum(1), 1.0)
+    first, _ = agent.predict(interests(), deterministic=True)
+    second, _ = agent.predict(interests(), deterministic=True)
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, agent.action_probs(interests()).argmax(1))
+
+
+def test_saved_and_loaded_it_is_the_same(agent, tmp_path):
+    agent.save(tmp_path / "ppo")
+    again = AgentPolicy.load(tmp_path / "ppo")
+    assert np.array_equal(again.action_probs(interests()), agent.action_probs(interests()))
+    assert again.recommend([["i0", "i1"]], k=2).shape == (1, 2)
+
+
+def test_the_same_seed_trains_the_same_agent(agent):
+    again = train_agent(make_vec(cycle_model(), num_envs=16), TINY, seed=0, show_progress=False)
+    assert np.array_equal(again.action_probs(interests()), agent.action_probs(interests()))
+
+
+def test_plackett_luce_sums_to_one_over_all_slates():
+    logits = torch.randn(1, 4, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    slates = torch.tensor(list(itertools.permutations(range(4), 2)))
+    log_probs, _ = slate_log_probs(logits.expand(len(slates), -1), slates)
+    assert log_probs.exp().sum().item() == pytest.approx(1.0)
+    probs = logits[0].softmax(0)
+    assert log_probs[0].exp().item() == pytest.approx((probs[0] * probs[1] / (1 - probs[0])).item())
+
+
+def test_sb3_sees_the_observation_of_the_user_who_left():
+    env, twin = SB3VecEnv(make_vec(cycle_model(), num_envs=4)), make_vec(cycle_model(), num_envs=4)
+    env.reset()
+    twin.reset()
+    for action in np.random.default_rng(0).integers(0, N_ITEMS, (60, 4)):
+        observation, rewards, dones, infos = env.step(action)
+        expected, same_rewards, terminated, truncated, details = twin.step(action)
+        assert np.array_equal(observation, expected)
+        assert np.allclose(rewards, same_rewards)
+        assert np.array_equal(dones, terminated | truncated)
+        for row in np.flatnonzero(dones):
+            assert np.array_equal(infos[row]["terminal_observation"], details["final_obs"][row])
+            assert infos[row]["TimeLimit.truncated"] == bool(truncated[row])
+        if dones.any():
+            return
+    pytest.fail("nobody left in 60 steps")
+
+
+def test_rollouts_pair_the_same_users():
+    policies = {
+        "random": RandomPolicy(N_ITEMS),
+        "popular": PopularPolicy(cycle_model().space.item_counts),
+        "greedy": GreedyPolicy(cycle_model()),
+    }
+    env = make_vec(cycle_model(), num_envs=64)
+    results = evaluate_policies(policies, env, n_users=100, seed=3, show_progress=False)
+    assert results.estimate("greedy").value > results.estimate("random").value
+    itself = results.paired("greedy", "greedy")
+    assert (itself.value, itself.low, itself.high) == (0.0, 0.0, 0.0)
+    difference = results.paired("greedy", "random")
+    expected = results.estimate("greedy").value - results.estimate("random").value
+    assert difference.value == pytest.approx(expected)
+    assert difference.n == 100
+    assert results.estimate("popular", "coverage").value == pytest.approx(1 / N_ITEMS)
+    again = evaluate_policies({"greedy": policies["greedy"]}, make_vec(cycle_model(), num_envs=7), n_users=100, seed=3)
+    assert again.estimate("greedy").value == pytest.approx(results.estimate("greedy").value)
