@@ -113,7 +113,7 @@ def kappa_table(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
 def facts_table(values: Mapping[str, Any], caption: str, columns: tuple[str, str]) -> Table:
     """Lay out plain facts, one a row; estimates keep their interval."""
     rows = tuple(
-        (name.replace("_", " "), (cell_of(value),))
+        (name.removeprefix("n_").replace("_", " "), (cell_of(value),))
         for name, value in values.items()
         if not isinstance(value, Mapping) or bounds(value) is not None
     )
