@@ -21,6 +21,8 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
+    "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "report": Verb("rlrec.cli.report", "build a run's report.html again from its folder"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }
 

@@ -170,8 +170,9 @@ def _low(row: Mapping[str, Any], name: str) -> float | None:
 
 
 def _find(metrics: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return a metric's row under its name, or under ``item_popularity_jsd`` for ``item_jsd``."""
-    return metrics.get(name) or metrics.get(name.replace("item_jsd", "item_popularity_jsd")) or {}
+    """Return a metric's row; item popularity goes by several names."""
+    names = (name, "item_popularity_jsd", "popularity_jsd") if name == "item_jsd" else (name,)
+    return next((metrics[known] for known in names if known in metrics), {})
 
 
 def _model_cell(row: Mapping[str, Any]) -> float | None:

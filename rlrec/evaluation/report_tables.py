@@ -21,6 +21,7 @@ _METRIC_WORDS = {
     "repeat_rate": "share of repeated items",
     "item_jsd": "item popularity, JSD",
     "item_popularity_jsd": "item popularity, JSD",
+    "popularity_jsd": "item popularity, JSD",
     "transition_jsd": "transitions, JSD",
     "c2st_auc": "a classifier telling them from real, AUC (0.5: it cannot)",
     "tstr_ndcg@10": "trained on it, tested on real, NDCG@10",
