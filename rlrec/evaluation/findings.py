@@ -9,7 +9,12 @@ from rlrec.evaluation.report_numbers import bounds, by_metric, interval_text, nu
 
 REFERENCE = "greedy"  # the policy that an agent has to beat: the best item by the user model
 LENGTH_TOLERANCE = 0.10  # simulated sessions may be this much longer or shorter than real ones (issue 2)
-_GAN_METRICS = {"c2st_auc": -1, "item_jsd": -1, "transition_jsd": -1, "tstr_ndcg@10": 1}  # 1: more is better
+_GAN_METRICS = {  # in words, and 1 where more is better
+    "c2st_auc": ("being told from real sessions", -1),
+    "item_jsd": ("item popularity", -1),
+    "transition_jsd": ("which item follows which", -1),
+    "tstr_ndcg@10": ("use as training data", 1),
+}
 
 
 def findings(summary: Mapping[str, Any]) -> list[str]:
@@ -17,9 +22,9 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
     parts = [
-        models_finding(summary.get("models") or {}),
         shipping_finding(policies),
         *[learner_finding(policies, name) for name in _learners(policies)],
+        models_finding(summary.get("models") or {}),
         trust_finding(simulator.get("fidelity") or {}),
         gan_finding(summary.get("synthetic") or {}),
     ]
@@ -92,24 +97,24 @@ def gan_finding(synthetic: Mapping[str, Any]) -> str:
     """Say on how many measures the GAN beat its control, the maximum-likelihood LSTM."""
     metrics = by_metric(synthetic)
     sides = {}
-    for name, direction in _GAN_METRICS.items():
+    for name, (words, direction) in _GAN_METRICS.items():
         row = metrics.get(name, {})
         gan, control = row.get("gan", row.get("value")), row.get("mle")
         if point(gan) is not None and point(control) is not None:
-            sides[name] = direction * _compare(gan, control)
+            sides[words] = direction * _compare(gan, control)
     if not sides:
         return ""
-    won = [name for name, side in sides.items() if side > 0]
-    lost = [name for name, side in sides.items() if side < 0]
+    won = [words for words, side in sides.items() if side > 0]
+    lost = [words for words, side in sides.items() if side < 0]
     verdict = "beat" if len(won) > len(lost) else "did not beat"
-    detail = f"better on {', '.join(won) or 'none'}, worse on {', '.join(lost) or 'none'}"
     return (
-        f"The GAN {verdict} its control, the same LSTM with maximum likelihood only: {detail} of {len(sides)} measures."
+        f"The GAN {verdict} its control (the same LSTM trained by maximum likelihood only): better on "
+        f"{', '.join(won) or 'nothing'}; worse on {', '.join(lost) or 'nothing'}."
     )
 
 
 def _learners(policies: Mapping[str, Any]) -> list[str]:
-    """Return the policies that claim to be better than greedy at home, or that are called an agent's name."""
+    """Return the policies that are not clearly worse than greedy at home."""
     return [
         name
         for name, row in policies.items()
@@ -165,8 +170,9 @@ def _low(row: Mapping[str, Any], name: str) -> float | None:
 
 
 def _find(metrics: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return a metric's row under its name, or under ``item_popularity_jsd`` for ``item_jsd``."""
-    return metrics.get(name) or metrics.get(name.replace("item_jsd", "item_popularity_jsd")) or {}
+    """Return a metric's row; item popularity goes by several names."""
+    names = (name, "item_popularity_jsd", "popularity_jsd") if name == "item_jsd" else (name,)
+    return next((metrics[known] for known in names if known in metrics), {})
 
 
 def _model_cell(row: Mapping[str, Any]) -> float | None:

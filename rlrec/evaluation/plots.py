@@ -116,7 +116,7 @@ def kappa_plot(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Plot:
             if all("low" in entry and "high" in entry for entry in ordered):
                 low, high = ([entry[key] for entry in ordered] for key in ("low", "high"))
                 axes.fill_between(kappa, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.set(xlabel="kappa (1: people take only what they would have picked anyway)", ylabel="return per session")
+        axes.set(xlabel="kappa (1: only what they would have picked anyway)", ylabel="return per session")
         if all(entry["kappa"] > 0 for points in sweep.values() for entry in points):
             axes.set_xscale("log")
         axes.legend()
@@ -230,3 +230,9 @@ def inline_svg(document: str, name: str) -> str:
     svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
     return re.sub(r"\s*\n\s*", "\n", svg).strip()
+
+
+def standalone_svg(plot: Plot) -> str:
+    """Return the plot as an SVG file, in a grey that reads on white and on black."""
+    names = 'xmlns="http://www.w3.org/2000/svg" color="#7a8590" role="img"'
+    return plot.svg.replace("<svg ", f"<svg {names} ", 1).replace('aria-hidden="true"', "", 1)

@@ -21,6 +21,7 @@ _METRIC_WORDS = {
     "repeat_rate": "share of repeated items",
     "item_jsd": "item popularity, JSD",
     "item_popularity_jsd": "item popularity, JSD",
+    "popularity_jsd": "item popularity, JSD",
     "transition_jsd": "transitions, JSD",
     "c2st_auc": "a classifier telling them from real, AUC (0.5: it cannot)",
     "tstr_ndcg@10": "trained on it, tested on real, NDCG@10",
@@ -113,7 +114,7 @@ def kappa_table(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
 def facts_table(values: Mapping[str, Any], caption: str, columns: tuple[str, str]) -> Table:
     """Lay out plain facts, one a row; estimates keep their interval."""
     rows = tuple(
-        (name.replace("_", " "), (cell_of(value),))
+        (name.removeprefix("n_").replace("_", " "), (cell_of(value),))
         for name, value in values.items()
         if not isinstance(value, Mapping) or bounds(value) is not None
     )

@@ -1,0 +1,135 @@
+"""``rlrec fit``: fit the models of what comes next on a log, and compare them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from rlrec.cli.command import BaseCommand
+from rlrec.models.config import LSTMConfig, MarkovConfig
+
+if TYPE_CHECKING:
+    from rlrec.data.log import InteractionLog
+    from rlrec.models.base import SequenceModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(BaseCommand):
+    """Fit the LSTM, a first-order Markov chain and popularity on a log, and compare them on its latest part.
+
+    Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and tensorboard/.
+    """
+
+    log: tyro.conf.Positional[str]
+    """"builtin:eshop2008", "builtin:online_retail", or a file or folder with a behaviour log."""
+    out: Path = Path("runs/fit")
+    """Folder for the results."""
+    valid: float = 0.1
+    """Share of the sessions, by time, that stops training early and calibrates."""
+    test: float = 0.1
+    """Share of the sessions, the latest, that the models are compared on."""
+    k: int = 10
+    """Length of the ranked lists."""
+    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    """The LSTM."""
+    markov: MarkovConfig = field(default_factory=MarkovConfig)
+    """The Markov chain."""
+
+
+def run(command: Command) -> int:
+    """Fit, compare, save, and print the table."""
+    from rlrec.core.artifacts import atomic_path, package_versions, write_json
+    from rlrec.core.config import dump_toml
+    from rlrec.data.load import load_log
+    from rlrec.data.splits import split_by_time
+    from rlrec.evaluation.ranking import evaluate_ranking
+    from rlrec.evaluation.report_details import ReportDetails
+
+    log = load_log(command.log)
+    train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
+    start_run(command.out)
+    with atomic_path(command.out / "config.toml") as temporary:
+        temporary.write_text(dump_toml(replace(command, config=None)), encoding="utf-8")
+    models, seconds = fit_models(train, valid, command)
+    began = time.perf_counter()
+    scores = {name: evaluate_ranking(model, test, k=command.k).summary() for name, model in models.items()}
+    seconds["ranking"] = time.perf_counter() - began
+    for name, model in models.items():
+        model.save(command.out / "models" / name)
+    record = getattr(models["lstm"], "record", None)
+    ReportDetails(
+        valid_nll=None if record is None else record.valid_nll,
+        licence=log.notes.get("licence") or log.notes.get("notice"),
+    ).save(command.out)
+    write_json(command.out / "metrics.json", scores)
+    summary = {
+        "data": data_summary(log),
+        "models": scores,
+        "seconds": seconds,
+        "versions": package_versions(),
+        "seed": command.seed,
+    }
+    write_json(command.out / "summary.json", summary)
+    print_models(scores)
+    print(f"models and numbers are in {command.out}; for a page: rlrec report {command.out}")
+    return 0
+
+
+def fit_models(
+    train: InteractionLog, valid: InteractionLog, command: Command
+) -> tuple[dict[str, SequenceModel], dict[str, float]]:
+    """Fit the three models; returns them and the seconds that each took, by name."""
+    from rlrec.models.counting import MarkovModel, PopularityModel
+    from rlrec.models.lstm import LSTMModel
+
+    builders: dict[str, Any] = {
+        "lstm": lambda: LSTMModel.fit(train, valid=valid, config=command.lstm, seed=command.seed, folder=command.out),
+        "markov": lambda: MarkovModel.fit(train, config=command.markov),
+        "popularity": lambda: PopularityModel.fit(train),
+    }
+    models, seconds = {}, {}
+    for name, build in builders.items():
+        began = time.perf_counter()
+        models[name] = build()
+        seconds[name] = time.perf_counter() - began
+    return models, seconds
+
+
+def start_run(folder: Path) -> None:
+    """Take away the curves of an earlier run in this folder, which new ones would be appended to."""
+    if (folder / "config.toml").is_file():
+        (folder / "metrics.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def data_summary(log: InteractionLog) -> dict[str, Any]:
+    """Return the ``data`` part of ``summary.json``."""
+    return {
+        "name": log.name,
+        "n_users": log.n_users,
+        "n_items": log.n_items,
+        "n_events": log.n_events,
+        "sha256": log.sha256,
+    }
+
+
+def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the comparison as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rlrec.evaluation.report_tables import models_table
+
+    laid_out = models_table(scores)
+    table = Table(title=laid_out.caption)
+    for index, column in enumerate(laid_out.columns):
+        table.add_column(column, justify="right" if index else "left")
+    for name, cells in laid_out.rows:
+        table.add_row(name, *(cell.text for cell in cells))
+    Console().print(table)

@@ -1,0 +1,54 @@
+"""``rlrec fit`` and ``rlrec report`` on a log of a few people."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rlrec.cli.app import main
+
+SMALL = ["--lstm.n-epochs", "1", "--lstm.hidden-size", "8", "--lstm.embedding-size", "8", "--k", "3"]
+
+
+@pytest.fixture
+def log_file(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["user_id,item_id,timestamp"]
+    for user in range(60):
+        lines += [f"u{user},i{rng.integers(8)},{1_000_000 * user + 60 * step}" for step in range(5)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_fit_then_report(log_file, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["fit", str(log_file), "--out", str(out), *SMALL]
+    assert main(command) == 0
+    assert "markov" in capsys.readouterr().out
+    names = {"config.toml", "metrics.jsonl", "metrics.json", "summary.json", "details.json", "tensorboard", "models"}
+    assert names <= {path.name for path in out.iterdir()}
+    assert {path.name for path in (out / "models").iterdir()} == {"lstm", "markov", "popularity"}
+    first = json.loads((out / "summary.json").read_text())
+    assert first["data"]["n_users"] == 60
+    assert set(first["models"]) == {"lstm", "markov", "popularity"}
+    n_lines = len((out / "metrics.jsonl").read_text().splitlines())
+
+    assert main(["fit", "--config", str(out / "config.toml")]) == 0  # the saved config is the whole command
+    again = json.loads((out / "summary.json").read_text())
+    assert again["models"] == first["models"]
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == n_lines
+
+    assert main(["report", str(out)]) == 0
+    assert "Markov" in (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", ["fit", "report"])
+def test_a_bad_path_is_one_line(verb, tmp_path, capsys):
+    assert main([verb, str(tmp_path / "nowhere.csv"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert "nowhere.csv" in error
+    assert not (tmp_path / "out").exists()
