@@ -83,7 +83,9 @@ def ppo_plot(curve: Sequence[tuple[int, float]]) -> Plot:
 def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> Plot:
     """Draw returns with 95 % intervals, at home and held out side by side on one scale; best held out on top."""
     panels = [("return", "at home"), ("heldout_return", "held-out simulator")]
-    panels = [(key, title) for key, title in panels if any(point(row.get(key)) is not None for row in policies.values())]
+    panels = [
+        (key, title) for key, title in panels if any(point(row.get(key)) is not None for row in policies.values())
+    ]
     names = sorted(policies, key=lambda name: point(policies[name].get(panels[-1][0])) or 0.0)
 
     def draw(figure: Figure) -> None:
@@ -96,7 +98,9 @@ def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> Plot:
             axes.set_xlabel("return per session")
             axes.grid(axis="y", color=_INK, alpha=0.12)
 
-    alt = "Return per session with 95 % intervals: " + "; ".join(_spoken(name, policies[name], panels) for name in names)
+    alt = "Return per session with 95 % intervals: " + "; ".join(
+        _spoken(name, policies[name], panels) for name in names
+    )
     return _figure("Policies, with 95 % intervals", alt, "policies", draw, height=1.3 + 0.34 * len(names), width=5.6)
 
 
@@ -151,7 +155,12 @@ def popularity_plot(samples: Mapping[str, Any]) -> Plot:
             seen = share[order] > 0
             look = _look(name)
             if name != "real":
-                look |= {"linestyle": "none", "marker": "o" if name == "simulated" else "^", "markersize": 3, "alpha": 0.6}
+                look |= {
+                    "linestyle": "none",
+                    "marker": "o" if name == "simulated" else "^",
+                    "markersize": 3,
+                    "alpha": 0.6,
+                }
             axes.plot(rank[seen], share[order][seen], label=name, **look)
         axes.set(xlabel="items, most popular first", ylabel="share of behaviours", xscale="log", yscale="log")
         axes.legend()

@@ -1,8 +1,8 @@
 """Judging policies on simulated users, with intervals, and against each other on the same users.
 
 All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
-far narrower interval than the two returns. Every person counts once: the first episode of a row, in chunks of
-``num_envs``. The intervals are over users *of this simulator*; they do not say how far the simulator is from people.
+far narrower interval than the two returns. Every person counts once: rows serve fixed lists of people to the end, so
+long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users *of this simulator*; they do not say how far the simulator is from people.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import InvalidArgumentError
@@ -54,7 +55,7 @@ class PolicyRollout:
         ----------
         metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
             Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias is
-            the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for the most popular.
+            the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
         """
         if metric == "coverage":
             return self._coverage()
@@ -165,7 +166,8 @@ def evaluate_policies(
     check_at_least("n_users", n_users, 2)
     if not policies:
         raise InvalidArgumentError("policies must name at least one policy, got none")
-    with progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress) as bar:
+    bar: tqdm[Any] = progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress)
+    with bar:
         rollouts = {}
         for name, policy in policies.items():
             rows = _view(env, policy, min(env.num_envs, n_users))
@@ -182,33 +184,22 @@ def _view(env: RecommendationVectorEnv, policy: Policy, num_envs: int) -> Recomm
 def _roll(
     policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
 ) -> PolicyRollout:
+    """Step until every user below ``n_users`` had its session; row r serves the keys r, r + B, r + 2B, ..."""
     tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
-    for first in range(0, n_users, env.num_envs):
-        users = np.arange(first, first + env.num_envs)  # (B,) beyond n_users in the last chunk: served, not counted
-        _serve(policy, env, users, seed, deterministic, tally)
-        bar.update(min(env.num_envs, n_users - first))
-    return tally.result()
-
-
-def _serve(
-    policy: Policy,
-    env: RecommendationVectorEnv,
-    users: NDArray[np.int64],
-    seed: int,
-    deterministic: bool,
-    tally: _Tally,
-) -> None:
-    """Serve one chunk of users until the session of each is over."""
-    observation, _ = env.reset(seed=seed, options={"users": users})
-    state: Any = None
+    observation, infos = env.reset(seed=seed)
+    users, state = infos["user"], None  # (B,)
     start = np.ones(len(users), np.bool_)
-    going = users < tally.n_users  # (B,) still in the session that counts
-    while going.any():
+    finished = 0
+    while finished < n_users:
         actions, state = policy.predict(observation, state, episode_start=start, deterministic=deterministic)
         observation, rewards, terminated, truncated, infos = env.step(np.asarray(actions))
-        tally.add(users, going, np.asarray(actions), rewards, infos["clicked_item"] >= 0, truncated)
-        start = terminated | truncated
-        going &= ~start
+        counts = users < n_users  # (B,) a row that is through with its users goes on with others
+        tally.add(users, counts, np.asarray(actions), rewards, infos["clicked_item"] >= 0, truncated)
+        users, start = infos["user"], terminated | truncated
+        over = int((start & counts).sum())
+        finished += over
+        bar.update(over)
+    return tally.result()
 
 
 class _Tally:
