@@ -2,7 +2,8 @@
 
 All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
 far narrower interval than the two returns. Every person counts once: rows serve fixed lists of people to the end, so
-long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users *of this simulator*; they do not say how far the simulator is from people.
+long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users *of this simulator*; they do not say
+how far the simulator is from people.
 """
 
 from __future__ import annotations
