@@ -12,7 +12,6 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
-from tqdm import tqdm
 
 from rlrec.agents.config import PPOConfig
 from rlrec.agents.policies import AgentPolicy, build_network
@@ -140,7 +139,7 @@ class _Watch(BaseCallback):
 
     def __init__(self, total: int, show: bool | None) -> None:
         super().__init__()
-        self._bar: tqdm[Any] = progress(description="PPO", total=total, unit="step", show=show)
+        self._bar: Any = progress(description="PPO", total=total, unit="step", show=show)
 
     def _on_step(self) -> bool:
         return True

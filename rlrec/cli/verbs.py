@@ -21,6 +21,7 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
+    "demo": Verb("rlrec.cli.demo", "run the loop on the embedded shop log: fit, train, judge, sample, report"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }
 

@@ -1,4 +1,7 @@
-"""Registers the environments with Gymnasium: call `register` before ``gymnasium.make("rlrec/Recommendation-v0", model=...)``."""
+"""Registers the environments with Gymnasium.
+
+Call `register`, then ``gymnasium.make("rlrec/Recommendation-v0", model=...)``.
+"""
 
 from __future__ import annotations
 

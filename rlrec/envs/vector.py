@@ -68,7 +68,8 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
             raise InvalidArgumentError(f"slate_size must lie in 1..{self.n_items} (the catalogue), got {slate_size}")
         self.num_envs, self.slate_size, self.render_mode = num_envs, slate_size, render_mode
         size = self.observer.interest_size
-        self.single_observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        # An LSTM's hidden vector is o * tanh(c), a counting model's a distribution: both lie inside the unit cube.
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self.single_action_space = (
             spaces.Discrete(self.n_items) if slate_size == 1 else spaces.MultiDiscrete([self.n_items] * slate_size)
         )

@@ -2,8 +2,8 @@
 
 All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
 far narrower interval than the two returns. Every person counts once: rows serve fixed lists of people to the end, so
-long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users *of this simulator*; they do not say
-how far the simulator is from people.
+long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users
+*of this simulator*; they do not say how far the simulator is from people.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import InvalidArgumentError
@@ -55,8 +54,8 @@ class PolicyRollout:
         Parameters
         ----------
         metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
-            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias is
-            the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
+            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias
+            is the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
         """
         if metric == "coverage":
             return self._coverage()
@@ -167,7 +166,7 @@ def evaluate_policies(
     check_at_least("n_users", n_users, 2)
     if not policies:
         raise InvalidArgumentError("policies must name at least one policy, got none")
-    bar: tqdm[Any] = progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress)
+    bar: Any = progress(description="rollout", total=len(policies) * n_users, unit="user", show=show_progress)
     with bar:
         rollouts = {}
         for name, policy in policies.items():

@@ -34,7 +34,7 @@ def test_a_new_agent_is_the_softmax_of_alpha_log_p(model):
     state = states(model)
     with torch.no_grad():
         probs = network.logits(model.interest(state)).softmax(-1).double().numpy()
-    expected = model.heads(state).item_log_probs().double().exp().numpy() ** 2
+    expected = model.heads(state).item_log_probs().detach().double().exp().numpy() ** 2
     np.testing.assert_allclose(probs, expected / expected.sum(1, keepdims=True), rtol=1e-4)
 
 

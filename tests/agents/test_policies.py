@@ -76,7 +76,8 @@ def test_training_is_deterministic_and_leaves_the_global_generators_alone(model)
     for mine, theirs in zip(first.network.parameters(), second.network.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
     assert any(
-        not torch.equal(a, b) for a, b in zip(first.network.parameters(), trained(model, seed=1).network.parameters())
+        not torch.equal(a, b)
+        for a, b in zip(first.network.parameters(), trained(model, seed=1).network.parameters(), strict=True)
     )
 
 
