@@ -1,8 +1,9 @@
 """Judging policies on simulated users, with intervals, and against each other on the same users.
 
 All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
-far narrower interval than the two returns. Every person counts once: the first episode of a row, in chunks of
-``num_envs``. The intervals are over users *of this simulator*; they do not say how far the simulator is from people.
+far narrower interval than the two returns. Every person counts once: rows serve fixed lists of people to the end, so
+long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users
+*of this simulator*; they do not say how far the simulator is from people.
 """
 
 from __future__ import annotations
@@ -183,33 +184,22 @@ def _view(env: RecommendationVectorEnv, policy: Policy, num_envs: int) -> Recomm
 def _roll(
     policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
 ) -> PolicyRollout:
+    """Step until every user below ``n_users`` had its session; row r serves the keys r, r + B, r + 2B, ..."""
     tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
-    for first in range(0, n_users, env.num_envs):
-        users = np.arange(first, first + env.num_envs)  # (B,) beyond n_users in the last chunk: served, not counted
-        _serve(policy, env, users, seed, deterministic, tally)
-        bar.update(min(env.num_envs, n_users - first))
-    return tally.result()
-
-
-def _serve(
-    policy: Policy,
-    env: RecommendationVectorEnv,
-    users: NDArray[np.int64],
-    seed: int,
-    deterministic: bool,
-    tally: _Tally,
-) -> None:
-    """Serve one chunk of users until the session of each is over."""
-    observation, _ = env.reset(seed=seed, options={"users": users})
-    state: Any = None
+    observation, infos = env.reset(seed=seed)
+    users, state = infos["user"], None  # (B,)
     start = np.ones(len(users), np.bool_)
-    going = users < tally.n_users  # (B,) still in the session that counts
-    while going.any():
+    finished = 0
+    while finished < n_users:
         actions, state = policy.predict(observation, state, episode_start=start, deterministic=deterministic)
         observation, rewards, terminated, truncated, infos = env.step(np.asarray(actions))
-        tally.add(users, going, np.asarray(actions), rewards, infos["clicked_item"] >= 0, truncated)
-        start = terminated | truncated
-        going &= ~start
+        counts = users < n_users  # (B,) a row that is through with its users goes on with others
+        tally.add(users, counts, np.asarray(actions), rewards, infos["clicked_item"] >= 0, truncated)
+        users, start = infos["user"], terminated | truncated
+        over = int((start & counts).sum())
+        finished += over
+        bar.update(over)
+    return tally.result()
 
 
 class _Tally:

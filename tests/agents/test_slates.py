@@ -1,0 +1,62 @@
+"""Plackett-Luce against enumeration of all slates."""
+
+import itertools
+
+import numpy as np
+import torch
+
+from rlrec.agents.slates import sample_slates, slate_log_probs, top_slates
+
+LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
+
+
+def enumerate_slates(k: int) -> tuple[torch.Tensor, np.ndarray]:
+    weights = LOGITS.exp().tolist()
+    slates = list(itertools.permutations(range(len(weights)), k))
+    probs = []
+    for slate in slates:
+        left, prob = sum(weights), 1.0
+        for item in slate:
+            prob *= weights[item] / left
+            left -= weights[item]
+        probs.append(prob)
+    return torch.tensor(slates), np.array(probs)
+
+
+def test_slate_probabilities_are_those_of_enumeration_and_sum_to_one():
+    for k in (1, 2, 3, 4):
+        slates, expected = enumerate_slates(k)
+        log_probs, _ = slate_log_probs(LOGITS.expand(len(slates), -1), slates)
+        np.testing.assert_allclose(log_probs.exp().numpy(), expected, rtol=1e-12)
+        assert abs(expected.sum() - 1) < 1e-12
+
+
+def test_entropy_is_unbiased_over_the_slates():
+    slates, probs = enumerate_slates(3)
+    _, entropy = slate_log_probs(LOGITS.expand(len(slates), -1), slates)
+    assert abs(float((entropy.numpy() * probs).sum()) - float(-(probs * np.log(probs)).sum())) < 1e-12
+
+
+def test_samples_have_the_exact_frequencies_and_never_repeat_an_item():
+    n, generator = 40_000, torch.Generator().manual_seed(0)
+    drawn = sample_slates(LOGITS.expand(n, -1), torch.rand(n, 2, dtype=torch.float64, generator=generator))
+    assert (drawn[:, 0] != drawn[:, 1]).all()
+    slates, probs = enumerate_slates(2)
+    counts = np.array([int((drawn == slate).all(1).sum()) for slate in slates])
+    chi_square = ((counts - n * probs) ** 2 / (n * probs)).sum()
+    assert chi_square < 31.3  # 99.9 % point with 11 degrees of freedom
+
+
+def test_masked_items_are_never_drawn_and_keep_gradients_finite():
+    logits = torch.tensor([[0.0, -torch.inf, 1.0, 0.5]]).expand(500, -1).clone().requires_grad_()
+    drawn = sample_slates(logits.detach(), torch.rand(500, 3, dtype=torch.float64))
+    assert not (drawn == 1).any()
+    log_probs, entropy = slate_log_probs(logits, drawn)
+    (log_probs.sum() + entropy.sum()).backward()
+    assert logits.grad.isfinite().all()
+    assert entropy.isfinite().all()
+
+
+def test_the_top_slate_gives_ties_to_the_lower_index():
+    assert top_slates(torch.tensor([[1.0, 2.0, 2.0, 0.0]]), 3).tolist() == [[1, 2, 0]]
+    assert top_slates(torch.tensor([[1.0, 2.0, 2.0, 0.0]]), 1).tolist() == [[1]]
