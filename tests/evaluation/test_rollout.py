@@ -81,7 +81,7 @@ def test_each_user_counts_once_and_does_the_same_as_alone(model, num_envs):  # n
 
 def test_a_policy_sees_its_own_observer_and_meets_the_same_people(model):  # noqa: F811
     markov = MarkovModel.fit(ring_log())
-    env = RecommendationVectorEnv(model, 16, slate_size=2)
+    env = RecommendationVectorEnv(markov, 16, slate_size=2, observer=model)  # people who walk the ring
     counts = model.space.item_counts
     policies = {
         "random": RandomPolicy(model.n_items, 2),
