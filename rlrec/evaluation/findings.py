@@ -10,7 +10,7 @@ from rlrec.evaluation.report_numbers import bounds, by_metric, interval_text, nu
 REFERENCE = "greedy"  # the policy that an agent has to beat: the best item by the user model
 LENGTH_TOLERANCE = 0.10  # simulated sessions may be this much longer or shorter than real ones (issue 2)
 _GAN_METRICS = {  # in words, and 1 where more is better
-    "c2st_auc": ("being told from real sessions", -1),
+    "c2st_auc": ("passing for real sessions", -1),
     "item_jsd": ("item popularity", -1),
     "transition_jsd": ("which item follows which", -1),
     "tstr_ndcg@10": ("use as training data", 1),
@@ -96,12 +96,14 @@ def trust_finding(fidelity: Mapping[str, Any]) -> str:
 def gan_finding(synthetic: Mapping[str, Any]) -> str:
     """Say on how many measures the GAN beat its control, the maximum-likelihood LSTM."""
     metrics = by_metric(synthetic)
-    sides = {}
+    sides: dict[str, int] = {}
+    measured = False
     for name, (words, direction) in _GAN_METRICS.items():
         row = metrics.get(name, {})
         gan, control = row.get("gan", row.get("value")), row.get("mle")
         if point(gan) is not None and point(control) is not None:
             sides[words] = direction * _compare(gan, control)
+            measured = measured or bounds(gan) is not None
     if not sides:
         return ""
     won = [words for words, side in sides.items() if side > 0]
@@ -110,6 +112,7 @@ def gan_finding(synthetic: Mapping[str, Any]) -> str:
     return (
         f"The GAN {verdict} its control (the same LSTM trained by maximum likelihood only): better on "
         f"{', '.join(won) or 'nothing'}; worse on {', '.join(lost) or 'nothing'}."
+        + ("" if measured else " These are single values without intervals, so small differences mean nothing.")
     )
 
 
@@ -126,7 +129,7 @@ def _verdict(name: str, home: int, held: int) -> str:
     if home > 0 and held > 0:
         return "It wins in both."
     if home > 0 and held < 0:
-        return f"{name} only wins at home: it has learned its simulator's errors. Do not ship it on this evidence."
+        return f"{name} only wins at home: what it learned there does not carry over. Do not ship it on this evidence."
     if home > 0:
         return f"{name} only wins at home: held out, the difference cannot be told from zero."
     return "At home the difference cannot be told from zero."

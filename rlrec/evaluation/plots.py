@@ -23,7 +23,7 @@ _PALETTE = ("#2f86d6", "#d97a1e", "#2a9d6f", "#9a6fd0", "#c2557f")  # mid tones:
 _MARKERS = ("o", "s", "^", "D", "v")
 _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 _ORDER = ("real", "simulated", "synthetic")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {  # matplotlib types its settings by name, so a plain dict does not fit
     "svg.fonttype": "none",
     "svg.hashsalt": "rlrec",
     "font.size": 10,
@@ -76,7 +76,11 @@ def ppo_plot(curve: Sequence[tuple[int, float]]) -> Plot:
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
+<<<<<<< HEAD
     alt = f"Mean return in training, from {returns[0]:.2f} at first to {returns[-1]:.2f} after {steps[-1]:,.0f} steps."
+=======
+    alt = f"Mean return in training: {returns[0]:.2f} at the start, {returns[-1]:.2f} after {steps[-1]:,.0f} steps."
+>>>>>>> report
     return _plot("PPO: return in training", alt, "ppo", draw)
 
 
@@ -194,9 +198,14 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def _share(values: Any) -> NDArray[np.float64]:
+<<<<<<< HEAD
     array = np.asarray(values, float)
     share: NDArray[np.float64] = array / max(array.sum(), 1e-12)
     return share
+=======
+    array: NDArray[np.float64] = np.asarray(values, np.float64)
+    return array / max(float(array.sum()), 1e-12)
+>>>>>>> report
 
 
 def _thousands(value: float, _: int | None = None) -> str:

@@ -62,6 +62,8 @@ def fake_verb(monkeypatch) -> FakeVerb:
     module = ModuleType("fake_fit")
     module.Command, module.run = FakeCommand, fake.run
     monkeypatch.setitem(sys.modules, "fake_fit", module)
+    for name in set(verbs.VERBS) - {"doctor"}:  # so that messages that list the verbs stay the same as more are added
+        monkeypatch.delitem(verbs.VERBS, name)
     monkeypatch.setitem(verbs.VERBS, "fit", verbs.Verb("fake_fit", "pretend to fit"))
     return fake
 
