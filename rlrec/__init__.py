@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
+    from rlrec.agents.config import PPOConfig
+    from rlrec.agents.policies import AgentPolicy
+    from rlrec.agents.training import train_agent
     from rlrec.core.estimate import Estimate
     from rlrec.data.catalog import ItemCatalog
     from rlrec.data.load import load_log
@@ -20,36 +24,51 @@ if TYPE_CHECKING:
     from rlrec.envs.single import RecommendationEnv
     from rlrec.envs.vector import RecommendationVectorEnv, make_vec
     from rlrec.evaluation.ranking import evaluate_ranking
+    from rlrec.evaluation.rollout import evaluate_policies
+    from rlrec.gan.sampling import generate_sequences, sequences_to_log
     from rlrec.models.config import LSTMConfig, MarkovConfig
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.lstm import LSTMModel
 
 __all__ = [
+    "AgentPolicy",
     "Estimate",
+    "GreedyPolicy",
     "InteractionLog",
     "ItemCatalog",
     "LSTMConfig",
     "LSTMModel",
     "MarkovConfig",
     "MarkovModel",
+    "PPOConfig",
+    "PopularPolicy",
     "PopularityModel",
+    "RandomPolicy",
     "RecommendationEnv",
     "RecommendationVectorEnv",
     "Sequences",
     "SimulatorConfig",
     "UserSimulator",
     "Vocabulary",
+    "evaluate_policies",
     "evaluate_ranking",
+    "generate_sequences",
     "load_log",
     "make_vec",
+    "sequences_to_log",
     "split_by_sequence",
     "split_by_time",
     "split_by_user",
+    "train_agent",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "agents.baselines": ["GreedyPolicy", "PopularPolicy", "RandomPolicy"],
+        "agents.config": ["PPOConfig"],
+        "agents.policies": ["AgentPolicy"],
+        "agents.training": ["train_agent"],
         "core.estimate": ["Estimate"],
         "data.catalog": ["ItemCatalog"],
         "data.load": ["load_log"],
@@ -62,6 +81,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "envs.single": ["RecommendationEnv"],
         "envs.vector": ["RecommendationVectorEnv", "make_vec"],
         "evaluation.ranking": ["evaluate_ranking"],
+        "evaluation.rollout": ["evaluate_policies"],
+        "gan.sampling": ["generate_sequences", "sequences_to_log"],
         "models.config": ["LSTMConfig", "MarkovConfig"],
         "models.counting": ["MarkovModel", "PopularityModel"],
         "models.lstm": ["LSTMModel"],

@@ -76,11 +76,7 @@ def ppo_plot(curve: Sequence[tuple[int, float]]) -> Plot:
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
-<<<<<<< HEAD
-    alt = f"Mean return in training, from {returns[0]:.2f} at first to {returns[-1]:.2f} after {steps[-1]:,.0f} steps."
-=======
     alt = f"Mean return in training: {returns[0]:.2f} at the start, {returns[-1]:.2f} after {steps[-1]:,.0f} steps."
->>>>>>> report
     return _plot("PPO: return in training", alt, "ppo", draw)
 
 
@@ -198,14 +194,8 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def _share(values: Any) -> NDArray[np.float64]:
-<<<<<<< HEAD
-    array = np.asarray(values, float)
-    share: NDArray[np.float64] = array / max(array.sum(), 1e-12)
-    return share
-=======
     array: NDArray[np.float64] = np.asarray(values, np.float64)
     return array / max(float(array.sum()), 1e-12)
->>>>>>> report
 
 
 def _thousands(value: float, _: int | None = None) -> str:
@@ -220,7 +210,7 @@ def _figure(
     title: str, alt: str, name: str, draw: Callable[[Figure], None], *, width: float = 4.6, height: float = 3.0
 ) -> Plot:
     """Draw with our style; small figures, so that a phone shrinks the letters little."""
-    with rc_context(_STYLE):  # type: ignore[arg-type]
+    with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure)

@@ -54,11 +54,7 @@ def test_version(capsys):
     ("args", "sentence"),
     [
         (["docter"], "there is no verb 'docter'; did you mean 'doctor'?"),
-<<<<<<< HEAD
-        (["xyz"], f"there is no verb 'xyz'; the verbs are {', '.join(verbs.VERBS)}"),
-=======
         (["xyz"], "there is no verb 'xyz'; the verbs are doctor, fit"),
->>>>>>> report
         (["--nope"], "there is no option '--nope' before the verb; see: rlrec --help"),
         (["--print-completion"], "--print-completion takes one of bash, zsh, fish, got ''"),
         (["--print-completion", "tcl"], "--print-completion takes one of bash, zsh, fish, got 'tcl'"),
