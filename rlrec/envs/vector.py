@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -208,8 +207,3 @@ def make_vec(
     return RecommendationVectorEnv(
         UserSimulator(model, config), num_envs, slate_size=slate_size, observer=observer, seed=seed
     )
-
-
-def same_step(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> bool:
-    """Return whether an environment resets in the step that ends an episode."""
-    return env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP

@@ -131,9 +131,7 @@ class MarkovModel(CountingModel):
         """Count a log."""
         config = MarkovConfig() if config is None else config
         sequences, n_items = train.sequences(), train.n_items
-        follows = np.ones(sequences.n_events, np.bool_)
-        follows[sequences.offsets[:-1]] = False
-        here = np.flatnonzero(follows)
+        here = np.flatnonzero(_later(sequences))
         pair = sequences.item[here - 1].astype(np.int64) * n_items + sequences.item[here]
         pairs, counts = np.unique(pair, return_counts=True)
         before, after = pairs // n_items, pairs % n_items
