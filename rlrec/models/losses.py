@@ -48,8 +48,8 @@ class Targets(NamedTuple):
     """(M,) 1 where the sequence ended there."""
 
 
-def gather_targets(network: SequenceNetwork, batch: PaddedBatch) -> Targets:
-    """Scan a batch and line hidden vectors up with what followed."""
+def gather_targets(network: SequenceNetwork, batch: PaddedBatch, *, last_only: bool = False) -> Targets:
+    """Scan a batch and line hidden vectors up with what followed; ``last_only`` keeps each row's last behaviour."""
     device = network.item_bias.device
     tokens = BehaviourBatch.from_padded(batch, device)
     state = network.initial_state(len(batch.length))
@@ -57,9 +57,10 @@ def gather_targets(network: SequenceNetwork, batch: PaddedBatch) -> Targets:
     start = network.dropout(state.tensors[0][:, -1:, :])  # (B, 1, H)
     before = torch.cat([start, output[:, :-1]], dim=1)  # (B, T, H): what is known before behaviour t
 
-    mask = torch.from_numpy(batch.mask).to(device)
     last = np.arange(batch.item.shape[1])[None, :] == batch.length[:, None] - 1  # (B, T)
-    seen = torch.from_numpy(batch.mask & (~last | batch.ended[:, None])).to(device)
+    wanted = batch.mask & last if last_only else batch.mask
+    mask = torch.from_numpy(wanted).to(device)
+    seen = torch.from_numpy(wanted & (~last | batch.ended[:, None])).to(device)
     is_first = torch.zeros_like(mask)
     is_first[:, 0] = True
     return Targets(

@@ -6,7 +6,7 @@ Checked against: stepping equals scanning, textbook cell equations, cycle logs, 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.core.artifacts import Artifact
+from rlrec.core.checks import check_choice
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter
@@ -105,6 +106,7 @@ class LSTMModel(SequenceModel):
         folder: str | Path | None = None,
         show_progress: bool | None = None,
         device: str | torch.device = "cpu",
+        valid_targets: Literal["all", "last"] = "all",
     ) -> LSTMModel:
         """Fit on a log.
 
@@ -122,15 +124,28 @@ class LSTMModel(SequenceModel):
             Force the progress bar on or off.
         device : str
             ``"cpu"`` or ``"cuda"``.
+        valid_targets : {"all", "last"}
+            ``"last"`` watches and calibrates on the last item of each validation sequence only: leave-last-out, where
+            the items before it are training rows that the prediction may look back at.
         """
         config = LSTMConfig() if config is None else config
+        check_choice("valid_targets", valid_targets, ("all", "last"))
+        last_only = valid_targets == "last"
         sequences = train.sequences()
         watched = None if valid is None else valid.sequences()
         network = cls.build_network(train, config, seed).to(device)
         with MetricsWriter(folder) as metrics:
-            record = train_network(network, sequences, watched, seed=seed, metrics=metrics, show_progress=show_progress)
+            record = train_network(
+                network,
+                sequences,
+                watched,
+                seed=seed,
+                metrics=metrics,
+                show_progress=show_progress,
+                last_only=last_only,
+            )
         model = cls(network, BehaviourSpace.of(train), record=record)
-        return model if watched is None or len(watched) == 0 else model.calibrated(watched)
+        return model if watched is None or len(watched) == 0 else model.calibrated(watched, last_only=last_only)
 
     @staticmethod
     def build_network(log: InteractionLog, config: LSTMConfig, seed: int) -> SequenceNetwork:
@@ -143,11 +158,11 @@ class LSTMModel(SequenceModel):
                 log.n_items, log.n_event_types, torch.from_numpy(np.ascontiguousarray(dense)), config
             )
 
-    def calibrated(self, valid: Sequences) -> LSTMModel:
-        """Return this model with its heads calibrated on ``valid``."""
+    def calibrated(self, valid: Sequences, *, last_only: bool = False) -> LSTMModel:
+        """Return this model with its heads calibrated on ``valid``, or on the last item of each sequence there."""
         if len(valid) == 0:
             raise InvalidArgumentError("calibration needs at least one validation sequence, got none")
-        calibration = calibrate(self.network, all_targets(self.network, valid))
+        calibration = calibrate(self.network, all_targets(self.network, valid, last_only=last_only))
         return LSTMModel(self.network, self.space, calibration, self.record)
 
     # ---- SequenceModel ------------------------------------------------------------------------------------------

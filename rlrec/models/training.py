@@ -61,6 +61,7 @@ def train_network(
     metrics: MetricsWriter,
     show_progress: bool | None = None,
     name: str = "models/lstm",
+    last_only: bool = False,
 ) -> TrainingRecord:
     """Train in place; on return the network is in ``eval`` mode and holds the weights of the best epoch.
 
@@ -70,6 +71,8 @@ def train_network(
         Early stopping watches their nats per next item; without them all ``n_epochs`` are run.
     seed : int
         Orders the batches and seeds dropout.
+    last_only : bool
+        Watch only the last item of each validation sequence: the earlier ones are in the training part.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def train_network(
             if valid is None or len(valid) == 0:
                 metrics.write(epoch, {f"{name}/train_loss": train_loss})
                 continue
-            nll = item_nll(network, valid)
+            nll = item_nll(network, valid, last_only=last_only)
             history.append(nll)
             metrics.write(epoch, {f"{name}/train_loss": train_loss, f"{name}/valid_nll": nll})
             bar.set_postfix_str(f"valid {nll:.4f} nats")
@@ -129,23 +132,24 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def iterate_targets(network: SequenceNetwork, sequences: Sequences) -> Iterator[Targets]:
+def iterate_targets(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> Iterator[Targets]:
     """Yield the targets of all sequences in ``eval`` mode, in large batches."""
     network.eval()
     for index in sequences.batches(n_tokens=_EVALUATION_TOKENS):
-        yield gather_targets(network, sequences.pad(index))
+        yield gather_targets(network, sequences.pad(index), last_only=last_only)
 
 
 @torch.no_grad()
-def item_nll(network: SequenceNetwork, sequences: Sequences) -> float:
+def item_nll(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> float:
     """Return nats per next item (items that follow at least one behaviour), uncalibrated."""
-    parts = [head_losses(network, targets) for targets in iterate_targets(network, sequences)]
+    parts = [head_losses(network, targets) for targets in iterate_targets(network, sequences, last_only=last_only)]
     return sum(float(p.item) for p in parts) / max(sum(p.n_item for p in parts), 1)
 
 
-def all_targets(network: SequenceNetwork, sequences: Sequences) -> Targets:
+def all_targets(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> Targets:
     """Return the targets of all sequences in one piece."""
-    return Targets(*(torch.cat(parts) for parts in zip(*iterate_targets(network, sequences), strict=True)))
+    batches = iterate_targets(network, sequences, last_only=last_only)
+    return Targets(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def cut_long(sequences: Sequences, max_length: int) -> Sequences:
