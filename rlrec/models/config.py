@@ -70,3 +70,24 @@ class MarkovConfig:
     def __post_init__(self) -> None:
         """Refuse a discount outside (0, 1)."""
         check_between("discount", self.discount, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NGramConfig:
+    """Interpolated Kneser-Ney over items."""
+
+    order: int = 3
+    """Length of the longest pattern: order - 1 items of context and the next one (chosen here)."""
+    discount: float | None = None
+    """Taken from every count, in [0, 1]; by default each order's own, n1 / (n1 + 2 n2) (Ney, Essen & Kneser 1994)."""
+    continuation: bool = True
+    """Count distinct predecessors below the highest order (Kneser & Ney 1995); else occurrences."""
+    strength: float = 20.0
+    """Pseudo-occurrences that a shorter context adds to a longer one (Teh 2006's theta; 0 is Kneser-Ney; 20 chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse an order without context and a discount outside [0, 1]."""
+        check_at_least("order", self.order, 2)
+        if self.discount is not None:
+            check_between("discount", self.discount, 0.0, 1.0)
+        check_at_least("strength", self.strength, 0.0)

@@ -10,11 +10,13 @@ from rlrec.core.errors import ArtifactError, InvalidArgumentError, UnknownIdErro
 from rlrec.models.base import BehaviourBatch, SequenceModel
 from rlrec.models.counting import MarkovModel, PopularityModel
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.ngram import NGramModel
 from tests.small import N_ITEMS, cycle_log, cycle_model
 
 MAKERS = {
     "lstm": cycle_model,
     "markov": lambda: MarkovModel.fit(cycle_log()),
+    "ngram": lambda: NGramModel.fit(cycle_log()),
     "popularity": lambda: PopularityModel.fit(cycle_log()),
 }
 
@@ -84,7 +86,7 @@ def test_loading_another_kind_says_so(tmp_path):
         LSTMModel.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lstm", "markov"])
+@pytest.mark.parametrize("name", ["lstm", "markov", "ngram"])
 def test_the_cycle_is_learned(name):
     model = MAKERS[name]()
     assert model.recommend([["i0", "i1"], ["i4"]], k=1).tolist() == [["i2"], ["i5"]]
