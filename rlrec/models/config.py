@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from rlrec.core.checks import check_at_least, check_between, check_positive
+from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class NGramConfig:
     continuation: bool = True
     """Count distinct predecessors below the highest order (Kneser & Ney 1995); else occurrences."""
     strength: float = 20.0
-    """Pseudo-occurrences that a shorter context adds to a longer one (Teh 2006's theta; 0 is Kneser-Ney; 20 chosen here)."""
+    """Pseudo-occurrences that a shorter context adds to a longer one (Teh 2006's theta; 0: Kneser-Ney; chosen here)."""
 
     def __post_init__(self) -> None:
         """Refuse an order without context and a discount outside [0, 1]."""
@@ -91,3 +91,87 @@ class NGramConfig:
         if self.discount is not None:
             check_between("discount", self.discount, 0.0, 1.0)
         check_at_least("strength", self.strength, 0.0)
+
+
+Similarity = Literal["cosine", "jaccard", "conditional"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemKNNConfig:
+    """Items by their nearest items."""
+
+    similarity: Similarity = "cosine"
+    """Of the sets of sequences that hold each item; ``conditional`` is the share of the first's in the second's."""
+    n_neighbours: int = 100
+    """Neighbours kept of each item (chosen here)."""
+    shrinkage: float = 5.0
+    """Pairs seen together this often count half (chosen here)."""
+    decay: float = 0.8
+    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that compare nothing."""
+        _check_neighbours(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserKNNConfig:
+    """People by their nearest people."""
+
+    similarity: Similarity = "cosine"
+    """Of the sets of items in two sequences."""
+    n_neighbours: int = 100
+    """Neighbours of a history (100 to 500 in Jannach & Ludewig 2017)."""
+    shrinkage: float = 1.0
+    """Histories that share this many items count half (chosen here)."""
+    decay: float = 0.8
+    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that compare nothing."""
+        _check_neighbours(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentConfig:
+    """Items by what they are."""
+
+    decay: float = 0.8
+    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a decay outside (0, 1]."""
+        check_positive("decay", self.decay)
+        check_between("decay", self.decay, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorizationConfig:
+    """Matrix factorisation by alternating least squares."""
+
+    n_factors: int = 64
+    """Size of the item vectors (chosen here)."""
+    regularization: float = 0.05
+    """L2 penalty on the vectors (chosen here)."""
+    alpha: float = 1.0
+    """Confidence that a behaviour adds to the 1 of every pair (Hu, Koren & Volinsky 2008 use 40 on raw counts)."""
+    n_iterations: int = 15
+    """Rounds of the two solves (10 to 15 in Hu, Koren & Volinsky 2008)."""
+    decay: float = 0.9
+    """Weight of a behaviour against the one after it when a history is folded in; 1 forgets the order (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be solved."""
+        check_at_least("n_factors", self.n_factors, 1)
+        check_at_least("n_iterations", self.n_iterations, 1)
+        for name in ("regularization", "alpha", "decay"):
+            check_positive(name, getattr(self, name))
+        check_between("decay", self.decay, 0.0, 1.0)
+
+
+def _check_neighbours(config: ItemKNNConfig | UserKNNConfig) -> None:
+    check_choice("similarity", config.similarity, get_args(Similarity))
+    check_at_least("n_neighbours", config.n_neighbours, 1)
+    check_at_least("shrinkage", config.shrinkage, 0.0)
+    check_positive("decay", config.decay)
+    check_between("decay", config.decay, 0.0, 1.0)
