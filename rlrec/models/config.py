@@ -169,6 +169,21 @@ class FactorizationConfig:
         check_between("decay", self.decay, 0.0, 1.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HybridConfig:
+    """A vote of several models."""
+
+    max_targets: int = 2_000
+    """Validation targets that the weights are learned on; more add time and memory, and little else (chosen here)."""
+    ridge: float = 1e-3
+    """L2 pull of the weights to an even vote, against nats per target (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that learn nothing."""
+        check_at_least("max_targets", self.max_targets, 1)
+        check_at_least("ridge", self.ridge, 0.0)
+
+
 def _check_neighbours(config: ItemKNNConfig | UserKNNConfig) -> None:
     check_choice("similarity", config.similarity, get_args(Similarity))
     check_at_least("n_neighbours", config.n_neighbours, 1)
