@@ -276,9 +276,10 @@ def c2st_auc(
     seed: int = 0,
     categories: tuple[NDArray[np.int64], ...] = (),
     reference: Sequences | None = None,
+    max_n: int = 3_000,
 ) -> float:
     """Return the detector's out-of-fold AUC: near 0.5 where the sets cannot be told apart. See `detect`."""
-    return detect(a, b, seed=seed, categories=categories, reference=reference).auc
+    return detect(a, b, seed=seed, categories=categories, reference=reference, max_n=max_n).auc
 
 
 # ---- all of it ----------------------------------------------------------------------------------------------------
