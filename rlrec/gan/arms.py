@@ -28,7 +28,7 @@ class Arm:
 
     model: LSTMModel
     optimizer: torch.optim.Optimizer
-    best_auc: float = math.inf
+    best_auc: float | None = None
     best_round: int = 0
     best_weights: Weights = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Arm:
 
     def judge(self, auc: float, round_: int) -> None:
         """Keep the present weights if the detector finds these samples harder to tell than any before."""
-        if auc < self.best_auc:
+        if self.best_auc is None or auc < self.best_auc:
             self.best_auc, self.best_round = auc, round_
             self.best_weights = copy.deepcopy(self.model.network.state_dict())
 

@@ -56,7 +56,7 @@ class GANConfig:
         whole = ("n_rounds", "sequences_per_round", "n_batches", "check_every")
         for name in (*whole, "discriminator_embedding_size", "discriminator_hidden_size"):
             check_at_least(name, getattr(self, name), 1)
-        check_at_least("n_warmup", self.n_warmup, 0)
+        check_between("n_warmup", self.n_warmup, 0, self.n_rounds - 1)
         check_at_least("detector_sequences", self.detector_sequences, 20)
         check_at_least("sequences_per_round", self.sequences_per_round, self.n_batches)
         check_at_least("max_length", self.max_length, 2)

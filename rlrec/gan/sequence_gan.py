@@ -22,7 +22,6 @@ from rlrec.gan.sampling import Period, generate_sequences, sequences_to_log
 from rlrec.gan.training import AdversarialTraining, ArmName, GANRecord
 from rlrec.models.lstm import LSTMModel
 
-
 _PARTS = "parts-"
 
 

@@ -44,7 +44,7 @@ class GANRecord:
     auc: dict[str, float]
     """Lowest validation AUC of ``init``, ``control`` and ``adversarial``: 0.5 is indistinguishable from real."""
     best_round: dict[str, int]
-    """Round of the weights behind it; 0 is the start."""
+    """Round of the weights behind it; ``init`` is round 0."""
     kept: ArmName
     """The arm with the lowest AUC."""
     n_rounds: int
@@ -108,9 +108,11 @@ class AdversarialTraining:
                 if self.at.collapsed is not None:
                     break
                 self._round(round_, metrics)
-                if round_ % self.config.check_every == 0 or round_ == self.config.n_rounds:
-                    self._look(round_, metrics)
-                    bar.set_postfix_str(f"auc {self.generator.best_auc:.3f}, control {self.control.best_auc:.3f}")
+                over = round_ == self.config.n_rounds or self.at.collapsed is not None
+                if over or round_ % self.config.check_every == 0:
+                    if over or round_ > self.config.n_warmup:
+                        self._look(round_, metrics)
+                        bar.set_postfix_str(f"auc {self.generator.best_auc:.3f}, control {self.control.best_auc:.3f}")
                     if folder is not None:
                         save_progress(self, folder)
             bar.close()
@@ -118,10 +120,10 @@ class AdversarialTraining:
 
     def record(self) -> GANRecord:
         """Return what came out so far."""
-        init_auc = 1.0 if self.at.init_auc is None else self.at.init_auc
-        auc = {"init": init_auc, "control": self.control.best_auc, "adversarial": self.generator.best_auc}
+        looks = {"init": self.at.init_auc, "control": self.control.best_auc, "adversarial": self.generator.best_auc}
+        auc = {name: seen for name, seen in looks.items() if seen is not None}
         rounds = {"init": 0, "control": self.control.best_round, "adversarial": self.generator.best_round}
-        kept: ArmName = min(("init", "control", "adversarial"), key=lambda name: auc[name])
+        kept: ArmName = min(("init", "control", "adversarial"), key=auc.__getitem__)
         return GANRecord(auc, rounds, kept, self.at.round, self.at.collapsed)
 
     # ---- one round ----------------------------------------------------------------------------------------------
@@ -209,8 +211,6 @@ class AdversarialTraining:
 
     def _first_look(self, metrics: MetricsWriter) -> None:
         self.at.init_auc = self._auc(self.generator.model, 0)
-        for arm in (self.generator, self.control):
-            arm.judge(self.at.init_auc, 0)
         metrics.write(0, {"gan/auc_init": self.at.init_auc})
 
     def _look(self, round_: int, metrics: MetricsWriter) -> None:
