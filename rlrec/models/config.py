@@ -10,20 +10,29 @@ from rlrec.core.checks import check_at_least, check_between, check_choice, check
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig:
-    """The LSTM sequence model and its training."""
+    """The recurrent sequence model, an LSTM unless ``cell`` says otherwise, and its training."""
 
     embedding_size: int = 96
     """Size of the item, event and gap embeddings; the output layer is tied to the item embedding (chosen here)."""
     hidden_size: int = 160
     """Units of each LSTM layer, and the size of the interest vector (chosen here: as good as 192, cheaper)."""
     n_layers: int = 1
-    """LSTM layers."""
+    """Recurrent layers, 1 to 3."""
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    """Recurrent cell; "gru" has no cell state, "rnn" is the plain one with tanh (Elman 1990)."""
+    layer_norm: bool = False
+    """Normalise the input of every recurrent layer (Ba, Kiros & Hinton 2016)."""
     input_dropout: float = 0.2
     """Probability of dropping an entry of a token's embedding in training."""
     dropout: float = 0.4
     """Probability of dropping an entry of the hidden vector before the heads in training (GRU4Rec uses 0 to 0.5)."""
     use_features: bool = True
     """Add projected item features to the item embedding, so that an item never seen still has a vector."""
+    id_dropout: float = 0.0
+    """Probability of hiding an item's own vector and bias in a training batch, so that its features must speak for it,
+    as they will for an item that nobody has touched; used only where there are features."""
+    n_negatives: int | None = None
+    """Items drawn for the sampled softmax of a training batch; 0 is the full softmax, None decides by the catalogue."""
     optimizer: Literal["adagrad", "adam", "adamw"] = "adagrad"
     """Adagrad with a large step is what GRU4Rec trains with; it suits rare items."""
     learning_rate: float = 0.05
@@ -42,6 +51,8 @@ class LSTMConfig:
     """Weight of the event-type loss."""
     gap_weight: float = 0.1
     """Weight of the gap loss."""
+    value_weight: float = 0.0
+    """Weight of the value loss (rating, price, quantity); 0 builds no value head."""
     max_length: int = 200
     """Longer training sequences are cut into pieces of this many behaviours."""
     clip_norm: float = 5.0
@@ -52,11 +63,15 @@ class LSTMConfig:
         for name in ("embedding_size", "hidden_size", "n_layers", "batch_tokens", "n_epochs", "patience"):
             check_at_least(name, getattr(self, name), 1)
         check_at_least("max_length", self.max_length, 2)
-        for name in ("input_dropout", "dropout"):
+        check_between("n_layers", self.n_layers, 1, 3)
+        check_choice("cell", self.cell, ("lstm", "gru", "rnn"))
+        if self.n_negatives is not None:
+            check_at_least("n_negatives", self.n_negatives, 0)
+        for name in ("input_dropout", "dropout", "id_dropout"):
             check_between(name, getattr(self, name), 0.0, 0.95)
         for name in ("learning_rate", "clip_norm"):
             check_positive(name, getattr(self, name))
-        for name in ("weight_decay", "end_weight", "event_weight", "gap_weight"):
+        for name in ("weight_decay", "end_weight", "event_weight", "gap_weight", "value_weight"):
             check_at_least(name, getattr(self, name), 0.0)
 
 
