@@ -199,6 +199,20 @@ class HybridConfig:
         check_at_least("ridge", self.ridge, 0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewcomerConfig:
+    """New users by their group, then by their first steps."""
+
+    feature: str | None = None
+    """User feature that groups people; by default the one that predicts the training rows best, each left out."""
+    patience: float = 1.0
+    """Behaviours after which the sequence model has as much say as the group; replaced by validation, if given."""
+
+    def __post_init__(self) -> None:
+        """Refuse a negative patience."""
+        check_at_least("patience", self.patience, 0.0)
+
+
 def _check_neighbours(config: ItemKNNConfig | UserKNNConfig) -> None:
     check_choice("similarity", config.similarity, get_args(Similarity))
     check_at_least("n_neighbours", config.n_neighbours, 1)

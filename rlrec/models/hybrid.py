@@ -20,10 +20,9 @@ from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.models.config import HybridConfig
+from rlrec.models.embedded import embedded_part, export_part
 from rlrec.models.prefixes import prefixes, target_rows
 from rlrec.models.recommender import Recommender, ScoreKind
-from rlrec.models.registry import model_class
-from rlrec.models.space import BehaviourSpace
 
 _POPULARITY, _SEEN = "popularity", "seen"
 _TERMS = 2**26  # numbers held while the weights are learned: 256 MB
@@ -124,38 +123,22 @@ class HybridModel(Recommender):
         seen[torch.from_numpy(row), torch.from_numpy(sequences.item.astype(np.int64))] = 1.0
         yield _SEEN, seen
 
-    # ---- disk: one folder, the arrays of part m under "part.m." --------------------------------------------------
+    # ---- disk --------------------------------------------------
 
     def _export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
         parts: list[dict[str, Any]] = []
         arrays: dict[str, NDArray[Any]] = {}
         for name, part in self.parts.items():
-            config, content, mine = part._export()
-            parts.append({"name": name, "kind": part.kind, "config": config, "content": content})
-            arrays |= {f"{name}/{key}": array for key, array in mine.items()}
+            described, mine = export_part(name, part)
+            parts.append(described)
+            arrays |= mine
         return config_to_dict(self.config), {"parts": parts, "weights": self.weights}, arrays
 
     @classmethod
     def _from_artifact(cls, artifact: Artifact) -> HybridModel:
-        parts = {}
-        for part in artifact.content["parts"]:
-            start = part["name"] + "/"
-            parts[part["name"]] = model_class(part["kind"])._from_artifact(
-                Artifact(
-                    kind=part["kind"],
-                    config=part["config"],
-                    content={"space": artifact.content["space"], **part["content"]},
-                    arrays={
-                        key[len(start) :]: array for key, array in artifact.arrays.items() if key.startswith(start)
-                    },
-                    catalog_sha256=artifact.catalog_sha256,
-                    versions=artifact.versions,
-                )
-            )
+        parts = {part["name"]: embedded_part(artifact, part) for part in artifact.content["parts"]}
         config = config_from_dict(HybridConfig, artifact.config, where="manifest")
-        model = cls(parts, artifact.content["weights"], config)
-        model.space = BehaviourSpace.from_artifact(artifact)
-        return model
+        return cls(parts, artifact.content["weights"], config)
 
 
 def _check_parts(parts: Mapping[str, Recommender]) -> None:

@@ -16,6 +16,7 @@ MODELS: dict[str, str] = {
     "models/item_knn": "rlrec.models.knn:ItemKNNModel",
     "models/lstm": "rlrec.models.lstm:LSTMModel",
     "models/markov": "rlrec.models.counting:MarkovModel",
+    "models/newcomers": "rlrec.models.newcomers:NewcomerModel",
     "models/ngram": "rlrec.models.ngram:NGramModel",
     "models/popularity": "rlrec.models.counting:PopularityModel",
     "models/user_knn": "rlrec.models.knn:UserKNNModel",

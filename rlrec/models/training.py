@@ -93,7 +93,7 @@ def train_network(
     state = Progress(np.random.default_rng(seed))
     watched = valid is not None and len(valid) > 0
     # torch wants the checks of sparse gradients switched on or off by name; they cost time and ours come from torch.
-    unchecked = torch.sparse.check_sparse_tensor_invariants(enable=False)
+    unchecked = torch.sparse.check_sparse_tensor_invariants(enable=False)  # type: ignore[no-untyped-call]
     with torch_threads(1), torch_seed(seed), unchecked:
         if checkpoint is not None and checkpoint.restore(network, optimizers, state):
             _LOGGER.info("%s: continues after epoch %d", name, state.epoch)

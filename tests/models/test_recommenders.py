@@ -19,6 +19,7 @@ from rlrec.models.factorization import FactorizationModel
 from rlrec.models.hybrid import HybridModel
 from rlrec.models.knn import ItemKNNModel, UserKNNModel
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.newcomers import NewcomerModel
 from rlrec.models.ngram import NGramModel
 from rlrec.models.recommender import Recommender, best_of
 from rlrec.models.registry import MODELS, load_model, model_class
@@ -55,6 +56,7 @@ MAKERS: dict[str, Callable[[], Recommender]] = {
     "models/item_knn": lambda: ItemKNNModel.fit(log()),
     "models/lstm": lstm,
     "models/markov": lambda: MarkovModel.fit(log()),
+    "models/newcomers": lambda: NewcomerModel.fit(log(), MarkovModel.fit(log())),
     "models/ngram": lambda: NGramModel.fit(log()),
     "models/popularity": lambda: PopularityModel.fit(log()),
     "models/user_knn": lambda: UserKNNModel.fit(log()),
