@@ -55,8 +55,25 @@ _FILMS = {
     "dropout": 0.5,
     "input_dropout": 0.3,
     "batch_tokens": 2_000,
-    "n_epochs": 60,
-    "patience": 4,
+    "n_epochs": 40,
+    "patience": 3,
+}
+_BEAUTY = _FILMS | {
+    "learning_rate": 0.003,
+    "embedding_size": 64,
+    "batch_tokens": 1_000,
+    "n_epochs": 10,
+    "patience": 2,
+    "n_negatives": 2_000,
+    "use_features": False,
+}
+_MANY_FILMS = _FILMS | {
+    "learning_rate": 0.003,
+    "hidden_size": 192,
+    "dropout": 0.2,
+    "input_dropout": 0.1,
+    "n_epochs": 6,
+    "patience": 2,
 }
 
 SETS: dict[str, BenchSet] = {
@@ -64,8 +81,8 @@ SETS: dict[str, BenchSet] = {
     for chosen in (
         BenchSet(name="eshop2008", source="builtin:eshop2008", last_out=False),
         BenchSet(name="ml-100k", source="research/ml-100k-recbole", last_out=True, config=_FILMS),
-        BenchSet(name="amazon_beauty", source="research/amazon_beauty_s3rec", last_out=True, config=_FILMS),
+        BenchSet(name="amazon_beauty", source="research/amazon_beauty_s3rec", last_out=True, config=_BEAUTY),
         BenchSet(name="yoochoose-100k", source="research/yoochoose-100k", last_out=False),
-        BenchSet(name="ml-1m_sequences", source="research/ml-1m_sequences", last_out=True, config=_FILMS),
+        BenchSet(name="ml-1m_sequences", source="research/ml-1m_sequences", last_out=True, config=_MANY_FILMS),
     )
 }
