@@ -15,6 +15,7 @@ from rlrec.core.checks import check_at_least
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
+    from rlrec.data.sequences import Sequences
     from rlrec.data.vocabulary import Vocabulary
     from rlrec.models.recommender import Recommender
 
@@ -66,13 +67,12 @@ def run(command: Command) -> int:
         raise InvalidArgumentError("--all writes files and needs a folder: --out FOLDER")
     model = load_model(find_model(command.model))
     if command.history:
-        ids = _as_known(model.space.items, command.history)
-        return _print_list(model, ids, command, None)
+        history = model.histories([_as_known(model.space.items, command.history)])
+        return _print_list(model, history, command, None)
     log = _load_log(command, model)
     if command.all:
         return _write_everyone(model, log, command)
-    history = _history_of(log, command.user or "")
-    return _print_list(model, history, command, log)
+    return _print_list(model, _history_of(log, command.user or ""), command, log)
 
 
 def _load_log(command: Command, model: Recommender) -> InteractionLog:
@@ -103,35 +103,38 @@ def _as_known(vocabulary: Vocabulary, texts: tuple[str, ...]) -> list[Hashable]:
     return [text if found is not None and found[i] >= 0 else as_numbers[i] for i, text in enumerate(texts)]
 
 
-def _history_of(log: InteractionLog, user: str) -> list[Hashable]:
-    """Return a user's items, oldest first, by raw id: the latest session where the log has sessions."""
-    index = int(log.users.index_of(_as_known(log.users, (user,)))[0])
-    rows = log.user == index
-    if log.session is not None and rows.any():
-        rows &= log.session == log.session[rows][-1]
-    ids: list[Hashable] = log.catalog.ids[log.item[rows]].tolist()
-    return ids
+def _history_of(log: InteractionLog, user: str) -> Sequences:
+    """Return a user's last sequence, with its events and times; an empty one if the log has no row of theirs."""
+    import numpy as np
+
+    from rlrec.data.sequences import Sequences
+    from rlrec.models.interests import latest_sequences
+
+    index = log.users.index_of(_as_known(log.users, (user,)))
+    people = latest_sequences(log.select(log.user == index[0]))
+    return people if len(people) else Sequences.from_items(np.zeros(0, np.int64), np.array([0, 0]))
 
 
-def _print_list(model: Recommender, history: list[Hashable], command: Command, log: InteractionLog | None) -> int:
+def _print_list(model: Recommender, history: Sequences, command: Command, log: InteractionLog | None) -> int:
     from rlrec.models.explanations import explain
 
+    past: list[Hashable] = model.space.items.ids[history.item].tolist()
     k = min(command.k, model.n_items)
-    items, scores = model.top_items(model.histories([history]), k, exclude_seen=command.exclude_seen)
+    items, scores = model.top_items(history, k, exclude_seen=command.exclude_seen)
     ids = model.space.items.ids[items[0]].tolist()
-    reasons = explain(model, history, ids) if command.explain and history else []
+    reasons = explain(model, history, ids) if command.explain and past else []
     rows: list[dict[str, Any]] = []
     for place, (item, id_, score) in enumerate(zip(items[0], ids, scores[0], strict=True)):
         row: dict[str, Any] = {"rank": place + 1, "item_id": id_, "score": float(score)}
         if log is not None:
             row["item"] = log.catalog.describe(int(item))
         if reasons:
-            row["because"] = [{"item_id": past, "gain": gain} for past, gain in reasons[place].strongest()]
+            row["because"] = [{"item_id": earlier, "gain": gain} for earlier, gain in reasons[place].strongest()]
         rows.append(row)
     if command.json:
-        print(json.dumps({"history": history, "recommended": rows}, ensure_ascii=False))
+        print(json.dumps({"history": past, "recommended": rows}, ensure_ascii=False))
         return 0
-    _print_table(history, rows)
+    _print_table(past, rows)
     return 0
 
 
@@ -160,14 +163,14 @@ def _write_everyone(model: Recommender, log: InteractionLog, command: Command) -
 
     from rlrec.core.artifacts import atomic_path
     from rlrec.core.progress import progress
+    from rlrec.models.interests import latest_sequences
 
     assert command.out is not None
     k = min(command.k, model.n_items)
-    sequences = log.sequences()
-    latest = np.flatnonzero(np.append(np.diff(sequences.user) != 0, [True]))  # each user's last sequence
-    starts = range(0, len(latest), _USERS_A_FILE)
+    sequences = latest_sequences(log)
+    starts = range(0, len(sequences), _USERS_A_FILE)
     for number, begin in enumerate(progress(starts, description="recommend", unit="file")):
-        part = sequences.select(latest[begin : begin + _USERS_A_FILE])
+        part = sequences.select(np.arange(begin, min(begin + _USERS_A_FILE, len(sequences))))
         items, scores = model.top_items(part, k, exclude_seen=command.exclude_seen)
         frame = pl.DataFrame(
             {
@@ -179,5 +182,5 @@ def _write_everyone(model: Recommender, log: InteractionLog, command: Command) -
         )
         with atomic_path(command.out / f"part-{number:05}.parquet") as temporary:
             frame.write_parquet(temporary)
-    print(f"{len(latest):,} lists of {k} are in {command.out}")
+    print(f"{len(sequences):,} lists of {k} are in {command.out}")
     return 0

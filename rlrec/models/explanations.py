@@ -6,7 +6,7 @@ Checked against scoring each shortened history alone (``tests/models/test_explan
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Explanation:
 
 
 def explain(
-    model: Recommender, history: Iterable[Hashable], item_ids: Iterable[Hashable], *, last: int = 50
+    model: Recommender, history: Iterable[Hashable] | Sequences, item_ids: Iterable[Hashable], *, last: int = 50
 ) -> list[Explanation]:
     r"""Explain items by leaving out each past behaviour, all shortened histories in one batch.
 
@@ -51,8 +51,8 @@ def explain(
     Parameters
     ----------
     model : Recommender
-    history : iterable of item ids
-        Oldest first.
+    history : iterable of item ids, or Sequences with one sequence
+        Oldest first. A sequence keeps its events and times, and a left-out behaviour's neighbours keep theirs.
     item_ids : iterable of item ids
         What to explain.
     last : int
@@ -75,14 +75,16 @@ def explain(
     >>> explain(model, ["A13", "A16"], ["A15"])[0].history_ids
     ('A13', 'A16')
     """
-    ids = list(history)
-    if not ids:
-        raise InvalidArgumentError("history must hold at least one behaviour, got none: nothing carried the item")
+    whole = history if isinstance(history, Sequences) else model.histories([history])
+    if len(whole) != 1 or whole.n_events == 0:
+        raise InvalidArgumentError(
+            f"history must hold at least one behaviour, got {len(whole)} sequences of {whole.n_events} in all: "
+            "nothing carried the item"
+        )
     if last < 1:
         raise InvalidArgumentError(f"last must be at least 1, got {last}")
     wanted = list(item_ids)
-    whole = model.histories([ids])
-    shown = ids[-last:]
+    shown = model.space.items.ids[whole.item[-last:]].tolist()
     shortened = _without_each(whole, len(shown))
     items = torch.from_numpy(model.space.items.index_of(wanted))
     with torch.no_grad():
@@ -96,7 +98,18 @@ def _without_each(whole: Sequences, n: int) -> Sequences:
     length = whole.n_events
     kept = np.ones((n, length), np.bool_)
     kept[np.arange(n), np.arange(length - n, length)] = False
-    return Sequences.from_items(np.tile(whole.item, (n, 1))[kept], np.arange(n + 1) * (length - 1))
+    row = np.tile(np.arange(length), (n, 1))[kept]
+    return replace(
+        whole,
+        offsets=np.arange(n + 1) * (length - 1),
+        item=whole.item[row],
+        event=whole.event[row],
+        gap=whole.gap[row],
+        value=None if whole.value is None else whole.value[row],
+        start=np.repeat(whole.start, n),
+        user=np.repeat(whole.user, n),
+        ended=np.repeat(whole.ended, n),
+    )
 
 
 def nearest_items(model: LSTMModel, item_ids: Iterable[Hashable], k: int = 10) -> NDArray[Any]:

@@ -45,7 +45,9 @@ def test_nearest_items_leave_the_item_itself_out():
 
 
 def test_errors_are_sentences():
-    with pytest.raises(InvalidArgumentError, match="history must hold at least one behaviour, got none"):
+    with pytest.raises(
+        InvalidArgumentError, match="history must hold at least one behaviour, got 1 sequences of 0 in all"
+    ):
         explain(cycle_model(), [], ["i0"])
     with pytest.raises(UnknownIdError, match="'i9'"):
         explain(cycle_model(), ["i0"], ["i9"])
