@@ -11,6 +11,7 @@ from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.models.config import NGramConfig
 from rlrec.models.ngram import NGramModel, absolute_discount
+from tests.small import cycle_log
 
 A, B, C = 0, 1, 2
 D = 0.5  # discount
@@ -70,3 +71,15 @@ def test_the_discount_is_neys_within_limits():
 def test_an_order_of_one_is_refused():
     with pytest.raises(InvalidArgumentError, match="order must be at least 2, got 1"):
         NGramConfig(order=1)
+
+
+def test_it_generates_and_simulates():
+    from rlrec.agents.networks import forecast_of
+    from rlrec.gan.sampling import generate_sequences
+
+    model = NGramModel.fit(cycle_log(), config=NGramConfig(strength=0.0))
+    made = generate_sequences(model, 50, seed=0)
+    step = np.diff(made.item)[np.diff(np.repeat(np.arange(50), made.lengths)) == 0]
+    assert (step % 6 == 1).mean() > 0.6  # the next item of the cycle; smoothing leaves some to chance
+    interest = model.interest(model.encode(model.histories([["i0"], ["i4"]])))
+    assert forecast_of(model)(interest).argmax(1).tolist() == [1, 5]
