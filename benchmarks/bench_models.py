@@ -296,7 +296,7 @@ def recommend_share(n_users: int, n_items: int = 10_000) -> float:
     one = log.sequences().tail(1)
     many = one.select(np.resize(np.arange(len(one)), n_users))
     began = time.process_time()
-    model.top_items(many, 10)
+    model.recommend(many, 10)
     flops = 2.0 * n_users * n_items * model.config.embedding_size
     return flops / (time.process_time() - began) / gemm_rate()
 

@@ -236,6 +236,11 @@ class LSTMModel(SequenceModel):
         """Return what comes next."""
         return LSTMHeads(self, state.tensors[0][:, -1], state.tensors[2] == 0)
 
+    @torch.no_grad()
+    def ranking_scores(self, sequences: Sequences) -> Tensor:
+        """Return item logits, (n, I): the order of the log probabilities without their normaliser."""
+        return self.network.item_logits(self.interest(self.encode(sequences)))
+
     def interest(self, state: RecurrentState) -> Tensor:
         """Return the top layer's hidden vector, (B, H)."""
         return state.tensors[0][:, -1]

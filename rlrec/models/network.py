@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rlrec.data.sequences import N_GAPS
 from rlrec.models.base import BehaviourBatch, BehaviourStep, RecurrentState
@@ -137,7 +138,7 @@ class SequenceNetwork(nn.Module):
         query: Tensor = self.to_item(hidden)
         shown = self._shown()
         bias = self.item_bias if shown is None else self.item_bias * shown
-        logits = query @ self.item_vectors().T + bias
+        logits = F.linear(query, self.item_vectors(), bias)
         return logits if self.cold is None else logits.masked_fill(self.cold, -torch.inf)
 
     def event_logits(self, hidden: Tensor, items: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Shapes: n histories, I = ``n_items``. Scores are comparable inside a row only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,7 +20,7 @@ from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.sequences import Sequences
 from rlrec.models.space import BehaviourSpace
 
-_SCORES = 2**24  # scores held at a time: 64 MB in single precision
+_SCORES = 2**22  # scores held at a time: 16 MB in single precision; larger blocks wait for memory (measured)
 
 ScoreKind = Literal["log_probs", "weights", "real"]
 
@@ -53,6 +53,10 @@ class Recommender(ABC):
     def scores(self, sequences: Sequences) -> Tensor:
         """Return the score of every item after each sequence, shape (n, I); an empty sequence is a newcomer."""
 
+    def ranking_scores(self, sequences: Sequences) -> Tensor:
+        """Return numbers that rank a row as `scores` does, (n, I), where those cost more than ranking needs."""
+        return self.scores(sequences)
+
     # ---- use ----------------------------------------------------------------------------------------------------
 
     def histories(self, histories: Iterable[Iterable[Hashable]]) -> Sequences:
@@ -83,7 +87,7 @@ class Recommender(ABC):
         exclude_seen : bool
             Leave out the items of the history. Ties go to the lower index.
         """
-        items, _ = self.top_items(self.as_sequences(histories), k, exclude_seen=exclude_seen)
+        items, _ = self._best(self.ranking_scores, self.as_sequences(histories), k, exclude_seen)
         return self.space.items.ids[items]
 
     @torch.no_grad()
@@ -91,13 +95,18 @@ class Recommender(ABC):
         self, sequences: Sequences, k: int, *, exclude_seen: bool = False
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return item indices (n, k), best first, and their scores (n, k); log probabilities of a sequence model."""
+        return self._best(self.scores, sequences, k, exclude_seen)
+
+    def _best(
+        self, score: Callable[[Sequences], Tensor], sequences: Sequences, k: int, exclude_seen: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         if not 1 <= k <= self.n_items:
             raise InvalidArgumentError(f"k must lie in 1..{self.n_items} (the catalogue), got {k}")
         size = max(_SCORES // self.n_items, 1)
         items, values = [np.zeros((0, k), np.int64)], [np.zeros((0, k))]
         for begin in range(0, len(sequences), size):
             part = sequences.select(np.arange(begin, min(begin + size, len(sequences))))
-            scores = self.scores(part)  # (size, I)
+            scores = score(part)  # (size, I)
             if exclude_seen:
                 scores = without_seen(scores, part)
             top, best = best_of(scores, k)
@@ -149,18 +158,19 @@ def without_seen(scores: Tensor, sequences: Sequences) -> Tensor:
 def best_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the ``k`` best columns of each row and their scores, (n, k); ties go to the lower index.
 
-    Only rows whose k-th score ties with one left out are sorted as a whole; the others need one pass.
+    Only rows whose k-th score ties with the next are sorted as a whole.
 
     Examples
     --------
     >>> best_of(torch.tensor([[1.0, 3.0, 1.0, 2.0]]), 3)[0]
     tensor([[1, 3, 0]])
     """
-    values, items = scores.topk(k, dim=1)
-    items, order = items.sort(dim=1)
-    values, by_value = values.gather(1, order).sort(dim=1, descending=True, stable=True)
+    n = min(k + 1, scores.shape[1])
+    values, items = scores.topk(n, dim=1)
+    tied = values[:, k - 1] == values[:, n - 1] if n > k else torch.zeros(len(scores), dtype=torch.bool)
+    items, order = items[:, :k].sort(dim=1)
+    values, by_value = values[:, :k].gather(1, order).sort(dim=1, descending=True, stable=True)
     items = items.gather(1, by_value)
-    tied = (scores >= values[:, -1:]).sum(1) > k
     if bool(tied.any()):
         whole = scores[tied].sort(dim=1, descending=True, stable=True)
         items[tied], values[tied] = whole.indices[:, :k], whole.values[:, :k]
