@@ -156,17 +156,17 @@ def run(command: Command) -> int:
         valid_nll=None if lstm.record is None else lstm.record.valid_nll,
         ppo_curve=learning_curve(out),
         session_lengths={name: part.lengths for name, part in drawn.items()},
-        item_popularity={name: _counts(part, log.n_items) for name, part in drawn.items()},
+        item_popularity={name: part.item_counts(log.n_items) for name, part in drawn.items()},
         journeys=journeys(agent, lstm, log.catalog, config=command.simulator, seed=seed + 2),
         kappa_sweep=sweep,
         licence=log.notes.get("licence"),
-        notes=(_kept_sentence(gan),),
+        notes=(gan.kept_sentence,),
     )
     details.save(out)
     write_json(out / "summary.json", summary)
     write_report(summary, details, out / "report.html")
     print_judgement(home, away)
-    print(f"\n{_kept_sentence(gan)}\nsummary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
+    print(f"\n{gan.kept_sentence}\nsummary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
     return 0
 
 
@@ -198,21 +198,6 @@ def _adversarial(lstm: LSTMModel, train: InteractionLog, valid: InteractionLog, 
     )
     gan.save(command.out / "gan")
     return gan
-
-
-def _kept_sentence(gan: SequenceGAN) -> str:
-    """Say which generator wrote the synthetic log, and on what evidence."""
-    auc = ", ".join(f"{name} {value:.3f}" for name, value in gan.record.auc.items())
-    return (
-        f"The synthetic log comes from the {gan.kept} generator: a classifier found its validation samples the hardest "
-        f"to tell from real sessions (AUC: {auc}; differences below .02 are noise)."
-    )
-
-
-def _counts(sequences: Sequences, n_items: int) -> Any:
-    import numpy as np
-
-    return np.bincount(sequences.item, minlength=n_items)
 
 
 def _speed(lstm: LSTMModel, command: Command) -> float:
