@@ -142,9 +142,17 @@ def save_artifact(
         "config": dict(config),
         "content": dict(content),
     }
-    write_json(folder / MANIFEST, manifest)
+    try:
+        write_json(folder / MANIFEST, manifest)
+    finally:
+        _remove_unnamed_weights(folder)
+
+
+def _remove_unnamed_weights(folder: Path) -> None:
+    """Remove the weights before, or, where the manifest was not written, the new ones."""
+    named = read_json(folder / MANIFEST)["weights"] if (folder / MANIFEST).is_file() else None
     for stale in folder.glob("weights-*.safetensors"):
-        if stale.name != weights:
+        if stale.name != named:
             stale.unlink()
 
 
