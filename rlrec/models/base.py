@@ -77,6 +77,11 @@ class RecurrentState:
             )
         )
 
+    def put(self, rows: Tensor, other: RecurrentState) -> RecurrentState:
+        """Return this state with the sequences ``rows`` (n,) replaced by ``other``'s n."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return RecurrentState(tuple(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
+
     @staticmethod
     def cat(states: Sequence[RecurrentState]) -> RecurrentState:
         """Stack states along the batch."""
@@ -194,6 +199,17 @@ class SequenceModel(ABC):
     def interest_size(self) -> int:
         """D."""
 
+    @torch.no_grad()
+    def read(self, tokens: BehaviourBatch, state: RecurrentState) -> RecurrentState:
+        """Return the state after whole histories (B, T); a row of length 0 keeps ``state``'s."""
+        if tokens.item.shape[1] == 0:
+            return state
+        if tokens.item.shape[1] == 1:
+            after = self.step(tokens.at(0), state)[1]
+        else:
+            after = self.forward(tokens._replace(length=tokens.length.clamp(min=1)), state)[1]
+        return after if bool((tokens.length > 0).all()) else after.where(tokens.length == 0, state)
+
     # ---- use ----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -207,13 +223,7 @@ class SequenceModel(ABC):
         return RecurrentState.cat(states).select(torch.from_numpy(back).to(self.device))
 
     def _encode_batch(self, batch: PaddedBatch) -> RecurrentState:
-        fresh = self.initial_state(len(batch.length))
-        if batch.item.shape[1] == 0:
-            return fresh
-        tokens = BehaviourBatch.from_padded(batch, self.device)
-        longer = tokens._replace(length=tokens.length.clamp(min=1))
-        _, state = self.forward(longer, fresh)
-        return state.where(tokens.length == 0, fresh)
+        return self.read(BehaviourBatch.from_padded(batch, self.device), self.initial_state(len(batch.length)))
 
     def histories(self, histories: Iterable[Iterable[Hashable]]) -> Sequences:
         """Return lists of raw item ids (oldest first, most frequent event, no known times) as sequences.
