@@ -17,8 +17,8 @@ from rlrec.models.sampling import inverse_cdf
 class Forecast(Protocol):
     """Next-item probabilities of B people."""
 
-    def probs_of(self, items: Tensor) -> Tensor:
-        """Return p(item | h) of ``items`` (B, K), double, (B, K)."""
+    def log_probs_of(self, items: Tensor) -> Tensor:
+        """Return log p(item | h) of ``items`` (B, K), (B, K)."""
         ...
 
     def draw(self, uniform: Tensor) -> Tensor:
@@ -36,9 +36,9 @@ class ExactForecast:
     def _log_probs(self) -> Tensor:
         return self._heads.item_log_probs()  # (B, I)
 
-    def probs_of(self, items: Tensor) -> Tensor:
-        """Return p(item | h) of ``items`` (B, K)."""
-        return self._log_probs.gather(-1, items).double().exp()
+    def log_probs_of(self, items: Tensor) -> Tensor:
+        """Return log p(item | h) of ``items`` (B, K)."""
+        return self._log_probs.gather(-1, items)
 
     def draw(self, uniform: Tensor) -> Tensor:
         """Return an item for each person."""
@@ -51,9 +51,9 @@ class SampledForecast:
     def __init__(self, scores: ItemScores) -> None:
         self._scores = scores
 
-    def probs_of(self, items: Tensor) -> Tensor:
-        """Return p(item | h) of ``items`` (B, K)."""
-        return self._scores.log_probs_of(items).double().exp()
+    def log_probs_of(self, items: Tensor) -> Tensor:
+        """Return log p(item | h) of ``items`` (B, K)."""
+        return self._scores.log_probs_of(items)
 
     def draw(self, uniform: Tensor) -> Tensor:
         """Return an item for each person, among those that stand for the catalogue."""

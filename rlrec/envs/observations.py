@@ -81,8 +81,8 @@ class Observations:
         assert self._forecast is not None
         forecast = self._forecast(self._observer.heads(visible.memory), visible.memory)
         items = torch.from_numpy(candidates).to(self._observer.device)
-        log_probs = forecast.probs_of(items).clamp(min=1e-30).log().clamp(-100.0, 10.0) / 10.0
-        return np.stack([log_probs.cpu().numpy().astype(np.float32), self._popularity[candidates]], axis=-1)
+        log_probs = forecast.log_probs_of(items).clamp(-100.0, 10.0) / 10.0
+        return np.stack([log_probs.float().cpu().numpy(), self._popularity[candidates]], axis=-1)
 
 
 @torch.no_grad()

@@ -147,7 +147,7 @@ class UserSimulator:
         draw = self._draws(state, rng)
         heads = self.model.heads(state.memory)
         forecast = self._forecast(heads, state.memory)
-        clicks = click_probs(forecast.probs_of(shown), self.config.kappa)  # (B, K)
+        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
         position = choose(clicks, draw[_CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
