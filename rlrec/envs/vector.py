@@ -170,7 +170,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._last = None
         with torch_threads(1):
             self._state, self._visible = self._arrive(keys)
-            return self._look(), self._infos(None, None)
+            return self._look(), _masked({"user": keys}, np.ones(self.num_envs, np.bool_))
 
     def step(
         self, actions: NDArray[Any]
@@ -187,14 +187,15 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self._last = (slates, responses)
             terminated = responses.left
             truncated = ~terminated & (state.clock >= self.simulator.config.horizon)
-            infos: dict[str, Any] = {}
+            infos = self._infos(state.key, responses, terms)
             rows = np.flatnonzero(terminated | truncated)
             if len(rows):
-                infos = self._final(visible.select(rows), rows)
+                infos |= self._final(visible.select(rows), rows, infos)
                 fresh, fresh_visible = self._arrive(self._take_keys(rows))
                 state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
+                infos["user"] = state.key
             self._state, self._visible = state, visible
-            return self._look(), rewards, terminated, truncated, infos | self._infos(responses, terms)
+            return self._look(), rewards, terminated, truncated, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return what may be shown now, (B, n_actions); where nothing would be left, everything may."""
@@ -286,25 +287,27 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.mask.check(self._visible, slates, self.slate_size)
         return slates
 
-    def _infos(self, responses: Responses | None, terms: NDArray[np.float64] | None) -> dict[str, Any]:
-        assert self._state is not None
-        if responses is None or terms is None:
-            return {"user": self._state.key}
-        infos: dict[str, Any] = {"user": self._state.key}
-        infos["clicked_item"] = np.where(responses.clicked, responses.item, -1)
+    def _infos(self, key: NDArray[np.int64], responses: Responses, terms: NDArray[np.float64]) -> dict[str, Any]:
+        infos: dict[str, Any] = {"user": key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
         infos |= {"position": responses.position, "item": responses.item, "event": responses.event}
         infos |= {"gap": responses.gap, "disagreement": responses.disagreement, "reward_terms": terms}
-        everywhere = np.ones(self.num_envs, np.bool_)
-        return infos | {f"_{name}": everywhere for name in infos}
+        return _masked(infos, np.ones(self.num_envs, np.bool_))
 
-    def _final(self, visible: Visible, rows: NDArray[np.int64]) -> dict[str, Any]:
+    def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
+        """Return what the users in ``rows``, who leave, saw last; ``infos`` are still theirs."""
         observations = self._observations.rows(self._observe(visible, self._propose(visible)), len(rows))
         final = np.empty(self.num_envs, dtype=object)
         for row, observation in zip(rows, observations, strict=True):
             final[row] = observation
         done = np.zeros(self.num_envs, np.bool_)
         done[rows] = True
-        return {"final_obs": final, "_final_obs": done}
+        last = {name: value for name, value in infos.items() if not name.startswith("_")}
+        return _masked({"final_obs": final, "final_info": _masked(last, done)}, done)
+
+
+def _masked(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Add to each value the mask that says for which rows it holds, as Gymnasium's wrappers expect."""
+    return infos | {f"_{name}": mask for name in infos}
 
 
 def make_vec(
