@@ -20,7 +20,7 @@ _INTEGERS = ("clicked_item", "position", "item", "event", "gap")
 class RecommendationEnv(gymnasium.Env[Any, Any]):
     """One simulated user; parameters as in `RecommendationVectorEnv`."""
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
 
     def __init__(
         self,

@@ -217,6 +217,13 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         )
 
     @property
+    def recent(self) -> NDArray[np.int64]:
+        """The last items of each user's visible history, (B, window), the latest first, -1 where there is none."""
+        if self._state is None:
+            raise NotReadyError("recent came before reset; call reset(seed=...) first")
+        return self._visible.recent
+
+    @property
     def last_step(self) -> tuple[NDArray[np.int64], Responses] | None:
         """The slates shown last, (B, K), and what people did with them, hidden chances included: not for acting on."""
         return self._last
