@@ -161,7 +161,8 @@ def test_a_step_before_reset_gets_a_sentence():
 
 def test_ansi_tells_what_happened_and_why_somebody_left():
     env = RecommendationEnv(cycle_model(), slate_size=2, render_mode="ansi")
-    check_env(RecommendationEnv(cycle_model(), render_mode="ansi"))
+    register()
+    check_env(gymnasium.make(ENV_ID, model=cycle_model(), render_mode="ansi").unwrapped)
     env.reset(seed=2)
     assert env.render() == "arrived"
     over = False
