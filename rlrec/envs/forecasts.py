@@ -21,8 +21,8 @@ class Forecast(Protocol):
         """Return log p(item | h) of ``items`` (B, K), (B, K)."""
         ...
 
-    def draw(self, uniform: Tensor) -> Tensor:
-        """Return an item ~ p(. | h) for each person, (B,)."""
+    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
+        """Return an item ~ p(. | h) for the people ``rows`` (n,), from uniforms (n,)."""
         ...
 
 
@@ -40,9 +40,9 @@ class ExactForecast:
         """Return log p(item | h) of ``items`` (B, K)."""
         return self._log_probs.gather(-1, items)
 
-    def draw(self, uniform: Tensor) -> Tensor:
-        """Return an item for each person."""
-        return inverse_cdf(self._log_probs.double().exp(), uniform)
+    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
+        """Return an item for each of ``rows``."""
+        return inverse_cdf(self._log_probs[rows].double().exp(), uniform)
 
 
 class SampledForecast:
@@ -55,9 +55,9 @@ class SampledForecast:
         """Return log p(item | h) of ``items`` (B, K)."""
         return self._scores.log_probs_of(items)
 
-    def draw(self, uniform: Tensor) -> Tensor:
-        """Return an item for each person, among those that stand for the catalogue."""
-        return self._scores.draw(uniform)
+    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
+        """Return an item for each of ``rows``, among those that stand for the catalogue."""
+        return self._scores.draw(uniform, rows)
 
 
 class Forecaster:

@@ -151,9 +151,9 @@ class UserSimulator:
         position = choose(clicks, draw[_CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
-        alone = ~clicked & (draw[_BROWSE] < self.config.organic_rate)
-        if alone.any():
-            item = torch.where(alone, forecast.draw(draw[_ITEM]), item)
+        alone = (~clicked & (draw[_BROWSE] < self.config.organic_rate)).nonzero().squeeze(1)
+        if len(alone):
+            item = item.index_copy(0, alone, forecast.draw(draw[_ITEM][alone], alone))
         acted = item >= 0
         event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)

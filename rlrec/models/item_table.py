@@ -23,7 +23,7 @@ from rlrec.models.sampling import inverse_cdf
 
 
 class ItemTable:
-    """Item vectors (I, E) and biases (I,) of a fitted model, copied once: later training does not reach them.
+    """Item vectors (I, E) and biases (I,) of a fitted model, computed once: the model is taken as fixed.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class ItemTable:
         with torch.no_grad():
             self._vectors = network.item_vectors().detach()  # (I, E)
             self._bias = network.item_bias.detach().unsqueeze(1)  # (I, 1)
-        self._to_query = network.to_item
+            self._query = (network.to_item.weight.detach(), network.to_item.bias.detach())
         self._scales = (calibration.item_scale, calibration.first_scale)
         items, log_weights = support(model.space.item_counts, n_sampled, seed)
         self.items = torch.from_numpy(items).to(model.device)  # (M,)
@@ -51,7 +51,7 @@ class ItemTable:
     @torch.no_grad()
     def forecast(self, state: RecurrentState) -> ItemScores:
         """Return the scores of the next item for each sequence of an LSTM's state."""
-        query: Tensor = self._to_query(state.tensors[0][:, -1])  # (B, E)
+        query: Tensor = torch.nn.functional.linear(state.tensors[0][:, -1], *self._query)  # (B, E)
         later, first = self._scales
         scale = torch.where(state.tensors[2] == 0, first, later).to(query.dtype).unsqueeze(1)  # (B, 1)
         weighted = torch.addmm(self._support_bias, query, self._support_vectors) * scale + self._log_weights  # (B, M)
@@ -77,9 +77,9 @@ class ItemScores:
         """Return log p(item | h) of ``items`` (B, K), up to the error of the normaliser."""
         return self._table.logits_of(self._query, items) * self._scale - self.log_z
 
-    def draw(self, uniform: Tensor) -> Tensor:
-        """Return an item for each sequence, (B,): one of the M, by importance (its expectation is p's)."""
-        return self._table.items[inverse_cdf(self._weights, uniform)]
+    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
+        """Return an item for each sequence in ``rows`` (n,): one of the M, by importance (its expectation is p's)."""
+        return self._table.items[inverse_cdf(self._weights[rows], uniform)]
 
 
 def support(counts: NDArray[np.int64], n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -68,7 +68,7 @@ def test_draws_follow_the_softmax_where_the_table_is_complete(model):
     n = 20_000
     state = model.encode(model.histories([[5, 6]])).select(torch.zeros(n, dtype=torch.int64))
     uniform = torch.from_numpy(np.random.default_rng(0).random(n))
-    drawn = ItemTable(model, N_ITEMS).forecast(state).draw(uniform).numpy()
+    drawn = ItemTable(model, N_ITEMS).forecast(state).draw(uniform, torch.arange(n)).numpy()
     probs = (
         model.heads(state.select(torch.zeros(1, dtype=torch.int64))).item_log_probs().detach().double().exp()[0].numpy()
     )
