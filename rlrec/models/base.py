@@ -275,14 +275,8 @@ class SequenceModel(ABC):
         self, sequences: Sequences, k: int, *, exclude_seen: bool = False
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return item indices (n, k), best first, and their log probabilities (n, k)."""
-        if not 1 <= k <= self.n_items:
-            raise InvalidArgumentError(f"k must lie in 1..{self.n_items} (the catalogue), got {k}")
         scores = self.heads(self.encode(sequences)).item_log_probs().double()  # (n, I)
-        if exclude_seen:
-            row = torch.from_numpy(np.repeat(np.arange(len(sequences)), sequences.lengths))
-            scores[row.to(self.device), torch.from_numpy(sequences.item.astype(np.int64)).to(self.device)] = -torch.inf
-        top = torch.sort(scores, dim=1, descending=True, stable=True)
-        return top.indices[:, :k].cpu().numpy(), top.values[:, :k].cpu().numpy()
+        return top_of(scores, sequences, k, exclude_seen=exclude_seen)
 
     def _sequences(self, histories: Iterable[Iterable[Hashable]] | Sequences) -> Sequences:
         return histories if isinstance(histories, Sequences) else self.histories(histories)
@@ -314,3 +308,21 @@ class SequenceModel(ABC):
     def load(cls, folder: str | Path) -> Any:
         """Read a model that `save` wrote; nothing is unpickled."""
         return cls._from_artifact(load_artifact(folder, kind=cls.kind))
+
+
+def top_of(
+    scores: Tensor, sequences: Sequences, k: int, *, exclude_seen: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the ``k`` items with the highest scores (n, I) for each history: indices (n, k), best first, and scores.
+
+    Ties go to the lower index. ``exclude_seen`` leaves out the items of the history.
+    """
+    n_items = scores.shape[1]
+    if not 1 <= k <= n_items:
+        raise InvalidArgumentError(f"k must lie in 1..{n_items} (the catalogue), got {k}")
+    if exclude_seen:
+        row = torch.from_numpy(np.repeat(np.arange(len(sequences)), sequences.lengths)).to(scores.device)
+        item = torch.from_numpy(sequences.item.astype(np.int64)).to(scores.device)
+        scores = scores.index_put((row, item), scores.new_tensor(-torch.inf))
+    top = torch.sort(scores, dim=1, descending=True, stable=True)
+    return top.indices[:, :k].cpu().numpy(), top.values[:, :k].double().cpu().numpy()
