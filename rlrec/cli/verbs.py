@@ -25,6 +25,7 @@ VERBS: dict[str, Verb] = {
     "data": Verb("rlrec.cli.data", "look at a log: what is in it, what was left out; save it to open at once"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
+    "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),

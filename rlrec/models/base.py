@@ -77,6 +77,11 @@ class RecurrentState:
             )
         )
 
+    def put(self, rows: Tensor, other: RecurrentState) -> RecurrentState:
+        """Return this state with the sequences ``rows`` (n,) replaced by ``other``'s n."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return RecurrentState(tuple(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
+
     @staticmethod
     def cat(states: Sequence[RecurrentState]) -> RecurrentState:
         """Stack states along the batch."""
@@ -202,6 +207,17 @@ class SequenceModel(ABC):
     def interest_size(self) -> int:
         """D."""
 
+    @torch.no_grad()
+    def read(self, tokens: BehaviourBatch, state: RecurrentState) -> RecurrentState:
+        """Return the state after whole histories (B, T); a row of length 0 keeps ``state``'s."""
+        if tokens.item.shape[1] == 0:
+            return state
+        if tokens.item.shape[1] == 1:
+            after = self.step(tokens.at(0), state)[1]
+        else:
+            after = self.forward(tokens._replace(length=tokens.length.clamp(min=1)), state)[1]
+        return after if bool((tokens.length > 0).all()) else after.where(tokens.length == 0, state)
+
     # ---- use ----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -215,13 +231,7 @@ class SequenceModel(ABC):
         return RecurrentState.cat(states).select(torch.from_numpy(back).to(self.device))
 
     def _encode_batch(self, batch: PaddedBatch) -> RecurrentState:
-        fresh = self.initial_state(len(batch.length))
-        if batch.item.shape[1] == 0:
-            return fresh
-        tokens = BehaviourBatch.from_padded(batch, self.device)
-        longer = tokens._replace(length=tokens.length.clamp(min=1))
-        _, state = self.forward(longer, fresh)
-        return state.where(tokens.length == 0, fresh)
+        return self.read(BehaviourBatch.from_padded(batch, self.device), self.initial_state(len(batch.length)))
 
     def histories(self, histories: Iterable[Iterable[Hashable]]) -> Sequences:
         """Return lists of raw item ids (oldest first, most frequent event, no known times) as sequences.
@@ -265,14 +275,8 @@ class SequenceModel(ABC):
         self, sequences: Sequences, k: int, *, exclude_seen: bool = False
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return item indices (n, k), best first, and their log probabilities (n, k)."""
-        if not 1 <= k <= self.n_items:
-            raise InvalidArgumentError(f"k must lie in 1..{self.n_items} (the catalogue), got {k}")
         scores = self.heads(self.encode(sequences)).item_log_probs().double()  # (n, I)
-        if exclude_seen:
-            row = torch.from_numpy(np.repeat(np.arange(len(sequences)), sequences.lengths))
-            scores[row.to(self.device), torch.from_numpy(sequences.item.astype(np.int64)).to(self.device)] = -torch.inf
-        top = torch.sort(scores, dim=1, descending=True, stable=True)
-        return top.indices[:, :k].cpu().numpy(), top.values[:, :k].cpu().numpy()
+        return top_of(scores, sequences, k, exclude_seen=exclude_seen)
 
     def _sequences(self, histories: Iterable[Iterable[Hashable]] | Sequences) -> Sequences:
         return histories if isinstance(histories, Sequences) else self.histories(histories)
@@ -304,3 +308,21 @@ class SequenceModel(ABC):
     def load(cls, folder: str | Path) -> Any:
         """Read a model that `save` wrote; nothing is unpickled."""
         return cls._from_artifact(load_artifact(folder, kind=cls.kind))
+
+
+def top_of(
+    scores: Tensor, sequences: Sequences, k: int, *, exclude_seen: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the ``k`` items with the highest scores (n, I) for each history: indices (n, k), best first, and scores.
+
+    Ties go to the lower index. ``exclude_seen`` leaves out the items of the history.
+    """
+    n_items = scores.shape[1]
+    if not 1 <= k <= n_items:
+        raise InvalidArgumentError(f"k must lie in 1..{n_items} (the catalogue), got {k}")
+    if exclude_seen:
+        row = torch.from_numpy(np.repeat(np.arange(len(sequences)), sequences.lengths)).to(scores.device)
+        item = torch.from_numpy(sequences.item.astype(np.int64)).to(scores.device)
+        scores = scores.index_put((row, item), scores.new_tensor(-torch.inf))
+    top = torch.sort(scores, dim=1, descending=True, stable=True)
+    return top.indices[:, :k].cpu().numpy(), top.values[:, :k].double().cpu().numpy()

@@ -64,7 +64,9 @@ class SequenceNetwork(nn.Module):
     # ---- in -----------------------------------------------------------------------------------------------------
 
     def item_vectors(self) -> Tensor:
-        """Return the vector of every item, shape (I, E)."""
+        """Return the vector of every item, shape (I, E); without features, the table itself."""
+        if not self.item_features.shape[1]:
+            return self.item_embedding.weight
         vectors: Tensor = self.item_embedding.weight + self.item_features @ self.feature_weight
         return vectors
 
