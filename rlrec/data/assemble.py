@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError
 from rlrec.data.catalog import ItemCatalog
-from rlrec.data.cleaning_policy import CleaningPolicy
-from rlrec.data.cleaning_report import CleaningReport
 from rlrec.data.features import FeatureTable
 from rlrec.data.frames import polars_to_pandas
 from rlrec.data.log import (
@@ -66,24 +64,6 @@ def assemble(
         user_features=align_features(users, USER_ID, user_vocabulary),
         notes={} if notes is None else notes,
     )
-
-
-def settle_duplicates(frame: pl.DataFrame, policy: CleaningPolicy, report: CleaningReport) -> pl.DataFrame:
-    """Drop, refuse or only count rows that equal an earlier one in every column."""
-    unique = frame.unique(maintain_order=True) if policy.duplicates == "drop" else None
-    n = frame.height - (int(frame.n_unique()) if unique is None else unique.height) if frame.height else 0
-    if not n:
-        return frame
-    if policy.duplicates == "fail":
-        raise DataError(f"{n} rows refused: they repeat an earlier row exactly; allow it with duplicates='keep'")
-    if unique is None:
-        report.warn(
-            f"{n:,} rows repeat an earlier row exactly and were kept; CleaningPolicy(duplicates='drop') drops them"
-        )
-        return frame
-    report.drop("exact duplicate", n)
-    report.n_kept -= n
-    return unique
 
 
 def settle_ids(frame: pl.DataFrame, table: pl.DataFrame | None, key: str) -> tuple[pl.DataFrame, pl.DataFrame | None]:

@@ -28,7 +28,16 @@ from rlrec.data.log import (
 )
 from rlrec.data.readers.base import Block
 from rlrec.data.readers.delimited import RAGGED, REPEATED_HEADER
-from rlrec.data.times import parse_times
+from rlrec.data.settling import (
+    BAD_VALUE,
+    MONTH_FIRST,
+    check_twins,
+    fill_value,
+    settle_dates,
+    settle_duplicates,
+    settle_values,
+)
+from rlrec.data.times import DateEvidence, parse_times
 
 _ROW = "__row"
 _TRUE, _FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
@@ -51,13 +60,14 @@ class Cleaner:
         self.report = CleaningReport()
         self._renames = dict(events or {})
         self._units: Counter[str] = Counter()
+        self.dates = DateEvidence()
 
     def clean(self, block: Block) -> pl.DataFrame:
         """Return the rows worth keeping.
 
         Columns that come out: ``user_id, item_id`` (String or an integer type), ``timestamp`` (Float64, UTC seconds;
         the row number where the source has no time), ``event`` (String), and those of ``value, session_id, exposed,
-        propensity, position`` that the source has.
+        propensity, position`` that the source has; and the helper columns of `rlrec.data.settling`.
         """
         self._account_reader(block)
         offset = self.report.n_read
@@ -67,6 +77,17 @@ class Cleaner:
             frame = step(frame)
         self.report.n_kept += frame.height
         return frame.drop(_ROW)
+
+    def settle(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Decide for all cleaned rows together what one block could not; the helper columns go."""
+        if MONTH_FIRST in frame.columns:
+            frame = settle_dates(frame, day_first=self.dates.decide(), policy=self.policy, report=self.report)
+        if BAD_VALUE in frame.columns and self.policy.bad_value in ("mean", "median"):
+            how: Any = self.policy.bad_value
+            frame = settle_values(frame, fill_value(frame[VALUE], how, self.report))
+        for name in (USER_ID, ITEM_ID):
+            check_twins(frame[name].unique(), self.policy, self.report)
+        return settle_duplicates(frame, self.policy, self.report)
 
     def count_events(self, frame: pl.DataFrame) -> None:
         """Add the rows of a cleaned frame to the counts by event name."""
@@ -134,12 +155,6 @@ class Cleaner:
             return frame.with_columns(pl.col(_ROW).cast(pl.Float64).alias(TIMESTAMP))
         policy = self.policy
         parsed = parse_times(frame[TIMESTAMP], day_first=policy.day_first, convert_units=policy.mixed_units != "keep")
-        if parsed.ambiguous:
-            shown = _first_text(frame[TIMESTAMP].filter(parsed.seconds.is_null()))
-            raise DataError(
-                f"column 'timestamp' has {parsed.ambiguous} dates such as {shown!r}, and nothing tells day from "
-                "month; say CleaningPolicy(day_first=True) or (day_first=False)"
-            )
         self._units.update(parsed.units)
         if policy.mixed_units == "fail" and len(self._units) > 1:
             raise DataError(
@@ -152,6 +167,10 @@ class Cleaner:
         bad = parsed.seconds.is_null()
         text = frame[TIMESTAMP]
         frame = frame.with_columns(parsed.seconds.alias(TIMESTAMP))
+        if parsed.month_first is not None:
+            self.dates = self.dates.plus(parsed.evidence)
+            bad &= parsed.month_first.is_null()
+            frame = frame.with_columns(parsed.month_first.alias(MONTH_FIRST))
         return self._drop(frame, bad, "missing or unreadable timestamp", policy.bad_timestamp, text)
 
     def _events(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +179,7 @@ class Cleaner:
         frame = frame.with_columns(pl.col(EVENT).cast(pl.String))
         names = frame[EVENT].unique()
         missing = names.filter(self._missing(names) | (names.str.strip_chars() == "").fill_null(True))
-        bad = frame[EVENT].is_null() | frame[EVENT].is_in(missing.drop_nulls())
+        bad = frame[EVENT].is_null() | frame[EVENT].is_in(missing.drop_nulls().to_list())
         if self.policy.missing_event == "fill":
             self.report.fix(f"missing event named {self.policy.event_fill!r}", int(bad.sum()))
         else:
@@ -199,8 +218,9 @@ class Cleaner:
         frame = frame.with_columns(number.alias(VALUE))
         if self.policy.bad_value in ("drop", "fail"):
             return self._drop(frame, bad, "value is no finite number", self.policy.bad_value, text)
-        self.report.fix("value is no finite number: set to missing", int(bad.sum()))
-        return frame
+        what = "set to missing" if self.policy.bad_value == "missing" else f"set to the {self.policy.bad_value}"
+        self.report.fix(f"value is no finite number: {what}", int(bad.sum()))
+        return frame if self.policy.bad_value == "missing" else frame.with_columns(bad.alias(BAD_VALUE))
 
     def _sessions(self, frame: pl.DataFrame) -> pl.DataFrame:
         if SESSION_ID not in frame.columns:

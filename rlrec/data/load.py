@@ -9,18 +9,20 @@ from typing import Any
 import polars as pl
 
 from rlrec.core.errors import DataError
-from rlrec.data.assemble import assemble, settle_duplicates
+from rlrec.data.assemble import assemble
 from rlrec.data.builtin import load_builtin
 from rlrec.data.cleaning import Cleaner
 from rlrec.data.cleaning_policy import CleaningPolicy
-from rlrec.data.log import InteractionLog
+from rlrec.data.log import TIMESTAMP, InteractionLog
 from rlrec.data.readers import read_raw
 from rlrec.data.readers.base import RawLog, ReadOptions
 from rlrec.data.readers.folder import read_side_table
 from rlrec.data.readers.frames import to_polars
+from rlrec.data.settling import MONTH_FIRST
 from rlrec.data.store import is_stored_log, open_log
 
 _BUILTIN = "builtin:"
+_SAME_TIME = pl.col(TIMESTAMP).alias(MONTH_FIRST)
 
 
 def load_log(
@@ -105,8 +107,7 @@ def load_log(
 def _clean(raw: RawLog, policy: CleaningPolicy, events: Mapping[str, str] | None) -> InteractionLog:
     cleaner = Cleaner(policy, events=events)
     frames = [cleaner.clean(block) for block in raw.blocks]
-    frame = _concat(frames)
-    frame = settle_duplicates(frame, policy, cleaner.report)
+    frame = cleaner.settle(_concat(frames))
     cleaner.count_events(frame)
     report = cleaner.finish()
     if not frame.height:
@@ -120,9 +121,11 @@ def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Join blocks; an id column that is text in one block and numbers in another becomes text."""
     if not frames:
         raise DataError("the source holds no rows at all")
+    if any(MONTH_FIRST in frame.columns for frame in frames):
+        frames = [frame if MONTH_FIRST in frame.columns else frame.with_columns(_SAME_TIME) for frame in frames]
     types = [dict(frame.schema) for frame in frames]
     mixed = [name for name in frames[0].columns if len({kinds.get(name) for kinds in types}) > 1]
-    return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+    return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)).select(frames[0].columns) for frame in frames])
 
 
 def _side_table(source: Any) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from rlrec.core.errors import DataError
@@ -79,3 +80,33 @@ def test_unicode_ids_stay_apart_and_unchanged(dirty):
     faults = json.loads((dirty / "manifest.json").read_text())["faults"]
     expected = next(fault["map_first"] for fault in faults if fault["file"] == "21_unicode_ids.csv")
     assert set(expected.values()) <= set(load_log(dirty / "21_unicode_ids.csv").users.ids.tolist())
+
+
+def test_twin_ids_are_kept_and_named_merged_or_refused(dirty):
+    path = dirty / "21_unicode_ids.csv"
+    assert any("differ only in Unicode form: 'e\\u0301', '\\xe9'" in w for w in load_log(path).cleaning.warnings)
+    assert load_log(path, policy=CleaningPolicy(twin_ids="merge")).n_users == 249
+    with pytest.raises(DataError, match="2 ids of column 'user_id' differ only in Unicode form"):
+        load_log(path, policy=CleaningPolicy(twin_ids="fail"))
+
+
+@pytest.mark.parametrize("how", ["mean", "median"])
+def test_bad_values_are_filled_from_the_good_ones_of_the_whole_log(dirty, how):
+    path = dirty / "07_bad_values.csv"
+    missing = load_log(path).value
+    good = missing[np.isfinite(missing)]
+    log = load_log(path, policy=CleaningPolicy(bad_value=how))
+    assert np.isfinite(log.value).all()
+    assert np.unique(log.value[~np.isfinite(missing)]).tolist() == pytest.approx([getattr(np, how)(good)])
+    assert log.cleaning.fixed == {f"value is no finite number: set to the {how}": 45}
+
+
+def test_empty_values_are_no_fault_and_stay_missing(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,item_id,value\n1,1,2\n1,2,\n1,3,inf\n")
+    log = load_log(path, policy=CleaningPolicy(bad_value="mean"))
+    np.testing.assert_array_equal(log.value, [2, np.nan, 2])
+    path.write_text("user_id,item_id,value\n1,1,x\n")
+    assert "there is no mean to fill the others with" in str(
+        load_log(path, policy=CleaningPolicy(bad_value="mean")).cleaning.warnings
+    )
