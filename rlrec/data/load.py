@@ -47,8 +47,8 @@ def load_log(
     Parameters
     ----------
     source : str, Path or table
-        ``"builtin:NAME"``; a file or folder; a folder written by `save_log`; a pandas, Polars or Arrow table; a DuckDB
-        connection or relation (with ``query``).
+        ``"builtin:NAME"``; a file or folder; a folder written by `save_log`; a pandas, Polars or Arrow table; a
+        database file or connection (with ``query``).
     columns : mapping, optional
         Canonical name -> your name, or position from 0: ``{"user_id": "customer", "item_id": "sku"}``.
     format : str, optional
@@ -58,6 +58,9 @@ def load_log(
     delimiter, header, encoding, quote
         For delimited text. ``header`` is a tuple of names where the file has none; ``quote=None`` makes quotes
         ordinary characters.
+    query : str, optional
+        SQL whose rows are the log: on a DuckDB or SQLite file, a DuckDB or DB-API connection, a DuckDB relation, a
+        table in memory, or a file that DuckDB reads; the last three are called ``log`` in it.
     events : mapping, optional
         Event names to rename: ``{"addtocart": "cart"}``.
     policy : CleaningPolicy, optional
