@@ -5,8 +5,10 @@ The cleaner works on blocks of canonical columns, so that a log of any size pass
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -42,6 +44,8 @@ from rlrec.data.times import DateEvidence, parse_times
 _ROW = "__row"
 _TRUE, _FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 _FLOAT_EXACT = 2.0**53
+_DAY = 86_400.0
+_LAST_DATE = 253_402_300_799.0  # the end of the year 9999, the last that datetime has
 
 
 class Cleaner:
@@ -78,6 +82,14 @@ class Cleaner:
         self.report.n_kept += frame.height
         return frame.drop(_ROW)
 
+    def warn_future(self, timestamps: pl.Series, *, now: float | None = None) -> None:
+        """Warn where clock times lie ahead of the clock, in seconds; such a log is kept as it is."""
+        limit = (time.time() if now is None else now) + _DAY
+        n = int((timestamps > limit).sum())
+        if n and self._units:
+            latest = datetime.fromtimestamp(min(float(timestamps.max()), _LAST_DATE), UTC)  # type: ignore[arg-type]
+            self.report.warn(f"{n:,} timestamps lie in the future, up to {latest:%Y-%m-%d}; check their unit")
+
     def settle(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Decide for all cleaned rows together what one block could not; the helper columns go."""
         if MONTH_FIRST in frame.columns:
@@ -85,6 +97,7 @@ class Cleaner:
         if BAD_VALUE in frame.columns and self.policy.bad_value in ("mean", "median"):
             how: Any = self.policy.bad_value
             frame = settle_values(frame, fill_value(frame[VALUE], how, self.report))
+        self.warn_future(frame[TIMESTAMP])
         for name in (USER_ID, ITEM_ID):
             check_twins(frame[name].unique(), self.policy, self.report)
         return settle_duplicates(frame, self.policy, self.report)
