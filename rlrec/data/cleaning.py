@@ -65,6 +65,8 @@ class Cleaner:
         self._renames = dict(events or {})
         self._units: Counter[str] = Counter()
         self.dates = DateEvidence()
+        self._now = time.time()
+        self._n_future, self._latest = 0, 0.0
 
     def clean(self, block: Block) -> pl.DataFrame:
         """Return the rows worth keeping.
@@ -80,15 +82,8 @@ class Cleaner:
         for step in (self._ids, self._times, self._events, self._values, self._sessions, self._exposures):
             frame = step(frame)
         self.report.n_kept += frame.height
+        self._watch_future(frame[TIMESTAMP])
         return frame.drop(_ROW)
-
-    def warn_future(self, timestamps: pl.Series, *, now: float | None = None) -> None:
-        """Warn where clock times lie ahead of the clock, in seconds; such a log is kept as it is."""
-        limit = (time.time() if now is None else now) + _DAY
-        n = int((timestamps > limit).sum())
-        if n and self._units:
-            latest = datetime.fromtimestamp(min(float(timestamps.max()), _LAST_DATE), UTC)  # type: ignore[arg-type]
-            self.report.warn(f"{n:,} timestamps lie in the future, up to {latest:%Y-%m-%d}; check their unit")
 
     def settle(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Decide for all cleaned rows together what one block could not; the helper columns go."""
@@ -97,7 +92,6 @@ class Cleaner:
         if BAD_VALUE in frame.columns and self.policy.bad_value in ("mean", "median"):
             how: Any = self.policy.bad_value
             frame = settle_values(frame, fill_value(frame[VALUE], how, self.report))
-        self.warn_future(frame[TIMESTAMP])
         for name in (USER_ID, ITEM_ID):
             check_twins(frame[name].unique(), self.policy, self.report)
         return settle_duplicates(frame, self.policy, self.report)
@@ -111,6 +105,11 @@ class Cleaner:
         """Close the account: warnings that need the whole log, and the check that the counts add up."""
         if len(self._units) > 1:
             self.report.warn(f"timestamps mix units ({_counts(self._units)} rows); they were told apart by their size")
+        if self._n_future and self._units:
+            latest = datetime.fromtimestamp(min(self._latest, _LAST_DATE), UTC)
+            self.report.warn(
+                f"{self._n_future:,} timestamps lie in the future, up to {latest:%Y-%m-%d}; check their unit"
+            )
         lowered = Counter(name.strip().casefold() for name in self.report.events)
         twins = [name for name in self.report.events if lowered[name.strip().casefold()] > 1]
         if twins:
@@ -120,6 +119,13 @@ class Cleaner:
             )
         self.report.check()
         return self.report
+
+    def _watch_future(self, timestamps: pl.Series) -> None:
+        """Count clock times that lie ahead of the clock; they are kept as they are."""
+        ahead = timestamps > self._now + _DAY
+        if ahead.any():
+            self._n_future += int(ahead.sum())
+            self._latest = max(self._latest, float(timestamps.filter(ahead).max()))  # type: ignore[arg-type]
 
     # ---- one step for each kind of column -----------------------------------------------------------------------
 
