@@ -42,8 +42,8 @@ def assemble(
     """
     frame, items = settle_ids(frame, items, ITEM_ID)
     frame, users = settle_ids(frame, users, USER_ID)
-    user, user_vocabulary = _index(frame[USER_ID], users)
-    item, item_vocabulary = _index(frame[ITEM_ID], items)
+    user, user_vocabulary = index_ids(frame[USER_ID], users)
+    item, item_vocabulary = index_ids(frame[ITEM_ID], items)
     event_names = sorted(frame[EVENT].unique().to_list())
     event = frame[EVENT].replace_strict(event_names, list(range(len(event_names))), return_dtype=pl.Int16)
     value = frame[VALUE] if VALUE in frame.columns and frame[VALUE].null_count() < frame.height else None
@@ -104,7 +104,8 @@ def align_features(table: pl.DataFrame | None, key: str, vocabulary: Vocabulary)
     return features.take(rows)
 
 
-def _index(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any], Vocabulary]:
+def index_ids(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any], Vocabulary]:
+    """Return the index of each id, and the vocabulary: the ids of the table first, then the others, sorted."""
     distinct = ids.unique().sort()
     if table is not None:
         known = table[ids.name]

@@ -63,18 +63,23 @@ def settle_duplicates(frame: pl.DataFrame, policy: CleaningPolicy, report: Clean
     """Drop, refuse or only count rows that equal an earlier one in every column."""
     unique = frame.unique(maintain_order=True) if policy.duplicates == "drop" else None
     n = frame.height - (int(frame.n_unique()) if unique is None else unique.height) if frame.height else 0
+    account_duplicates(n, policy, report)
+    return frame if unique is None else unique
+
+
+def account_duplicates(n: int, policy: CleaningPolicy, report: CleaningReport) -> None:
+    """Refuse ``n`` exact repetitions of a row, count them as dropped, or warn of them, as the policy says."""
     if not n:
-        return frame
+        return
     if policy.duplicates == "fail":
         raise DataError(f"{n} rows refused: they repeat an earlier row exactly; allow it with duplicates='keep'")
-    if unique is None:
+    if policy.duplicates == "keep":
         report.warn(
             f"{n:,} rows repeat an earlier row exactly and were kept; CleaningPolicy(duplicates='drop') drops them"
         )
-        return frame
+        return
     report.drop("exact duplicate", n)
     report.n_kept -= n
-    return unique
 
 
 def check_twins(ids: pl.Series, policy: CleaningPolicy, report: CleaningReport) -> None:

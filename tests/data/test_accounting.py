@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from rlrec.core.errors import RlrecError
@@ -96,6 +96,7 @@ def adds_up(source, n_records, policy, **options):
 
 
 @given(rows=ROWS, policy=POLICIES, size=st.sampled_from([16, 64, 1 << 20]))
+@example(rows=[["u1"], ["5"] * 11, ["5"] * 5], policy=CleaningPolicy(), size=16)  # a long one first, then it evens out
 @settings(max_examples=150, deadline=None)
 def test_every_row_of_a_csv_is_kept_or_counted(rows, policy, size, tmp_path_factory):
     path = tmp_path_factory.mktemp("dirt") / "log.csv"

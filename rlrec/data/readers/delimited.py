@@ -169,7 +169,7 @@ def _parse(text: TextBlock, names: list[str], delimiter: str, quote: str | None)
     if _counts_agree(data, len(names), delimiter, quote):
         try:
             return Block(_polars(data, names, delimiter, quote), {}, fixed)
-        except pl.exceptions.ComputeError:
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass  # a long and a short record cancelled out: the careful way below finds and counts both
     data, n_ragged = _without_ragged(data, len(names), delimiter, quote)
     return Block(_polars(data, names, delimiter, quote), {RAGGED: n_ragged} if n_ragged else {}, fixed)
