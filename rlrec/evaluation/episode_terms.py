@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlrec.evaluation.estimation import Judged
+from rlrec.evaluation.estimation import Evidence
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
 from rlrec.evaluation.support import UnitWeights, check_reward_range
 from rlrec.evaluation.terms import RatioTerms
 
 
-def judge_episodes(
+def episode_evidence(
     logged: LoggedBatch,
     tops: FloatArray,
     bottoms: FloatArray | None = None,
@@ -20,8 +20,8 @@ def judge_episodes(
     reward_range: tuple[float, float],
     min_weight: float = 0.0,
     likelihood: bool = False,
-    notes: tuple[str, ...] = (),
-) -> Judged:
+    caveats: tuple[str, ...] = (),
+) -> Evidence:
     """Build the terms and the support of an estimator that has one term for each episode.
 
     Parameters
@@ -38,12 +38,12 @@ def judge_episodes(
         Smallest possible weight.
     likelihood : bool
         True where the Cressie-Read bounds of the weighted returns are bounds of this estimate.
-    notes : tuple of str
-        Caveats.
+    caveats : tuple of str
+        Notes that don't make it unreliable.
 
     Returns
     -------
-    Judged
+    Evidence
     """
     counts = logged.unit_episodes
     if bottoms is None and counts is not None:
@@ -57,7 +57,7 @@ def judge_episodes(
         reward_range,
         min_weight=min_weight,
     )
-    return Judged(terms, units, likelihood=likelihood, notes=notes)
+    return Evidence(terms, units, likelihood=likelihood, caveats=caveats + logged.caveats)
 
 
 def return_range(declared: tuple[float, float] | None, returns: FloatArray) -> tuple[float, float]:
