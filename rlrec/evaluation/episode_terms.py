@@ -19,6 +19,7 @@ def episode_evidence(
     weighted_returns: FloatArray,
     reward_range: tuple[float, float],
     min_weight: float = 0.0,
+    on_range: bool = False,
     likelihood: bool = False,
     caveats: tuple[str, ...] = (),
 ) -> Evidence:
@@ -36,6 +37,8 @@ def episode_evidence(
         Smallest and largest possible return.
     min_weight : float
         Smallest possible weight.
+    on_range : bool
+        True where the interval is better on the logit scale of ``reward_range``.
     likelihood : bool
         True where the Cressie-Read bounds of the weighted returns are bounds of this estimate.
     caveats : tuple of str
@@ -57,7 +60,7 @@ def episode_evidence(
         reward_range,
         min_weight=min_weight,
     )
-    return Evidence(terms, units, likelihood=likelihood, caveats=caveats + logged.caveats)
+    return Evidence(terms, units, on_range=on_range, likelihood=likelihood, caveats=caveats + logged.caveats)
 
 
 def return_range(declared: tuple[float, float] | None, returns: FloatArray) -> tuple[float, float]:

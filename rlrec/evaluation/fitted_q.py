@@ -83,7 +83,8 @@ def fit_fqe(
 
     Examples
     --------
-    >>> log = LoggedBatch(action=[0, 1] * 20, reward=[1.0, 2.0] * 20, episode=np.repeat(np.arange(20), 2))
+    >>> action, episode = [0, 1, 1, 0] * 10, np.repeat(np.arange(20), 2)
+    >>> log = LoggedBatch(action=action, reward=np.add(action, 1), episode=episode)
     >>> target = Target.of(log, np.full((40, 2), 0.5))
     >>> q = fit_fqe(log, target, gamma=0.5, horizon=2)
     >>> q.expected[:2].round(2).tolist()  # two steps of 1.5 with a discount of one half, then one step
@@ -93,13 +94,12 @@ def fit_fqe(
     check_at_least("n_iterations", n_iterations, 1)
     moves = Transitions.of(logged, gamma, truncated, horizon)
     features = standardised(logged.context, logged.n_rows)
-    width = next(iter(target.chunks()))[1].shape[1]
     fold = folds(logged, n_folds, seed)
     readings = _Readings(logged, target, features, moves, np.empty(logged.n_rows), np.empty(logged.n_rows))
     for k in range(n_folds):
         first, later = fold != k, (fold != k) & moves.known
         fit = [
-            action_fitter(features[rows], logged.action[rows], width, model=model, ridge=ridge).fit
+            action_fitter(features[rows], logged.action[rows], target.n_actions, model=model, ridge=ridge).fit
             for rows in (first, later)
         ]
         predict = fit[0](logged.reward[first])

@@ -14,6 +14,11 @@ from typing import Literal
 from rlrec.evaluation.difference import difference
 from rlrec.evaluation.doubly_robust import clipped_dr, dm, dr, dros, sg_dr, sndr, switch_dr
 from rlrec.evaluation.estimation import OffPolicyEstimate
+from rlrec.evaluation.fqe import fqe
+from rlrec.evaluation.marginal import marginal_is
+from rlrec.evaluation.mips import mips
+from rlrec.evaluation.mrdr import mrdr
+from rlrec.evaluation.return_distribution import ReturnDistribution
 from rlrec.evaluation.sequential_ope import magic, pdis, sequential_dm, sequential_dr, tis, wdr
 from rlrec.evaluation.slate_ope import cascade_dr, iips, pseudo_inverse, rips, sips
 from rlrec.evaluation.weighting import clipped_ips, ips, sg_ips, snips
@@ -21,6 +26,7 @@ from rlrec.evaluation.weighting import clipped_ips, ips, sg_ips, snips
 __all__ = [
     "ESTIMATORS",
     "Estimator",
+    "ReturnDistribution",
     "cascade_dr",
     "clipped_dr",
     "clipped_ips",
@@ -28,9 +34,13 @@ __all__ = [
     "dm",
     "dr",
     "dros",
+    "fqe",
     "iips",
     "ips",
     "magic",
+    "marginal_is",
+    "mips",
+    "mrdr",
     "pdis",
     "pseudo_inverse",
     "rips",
@@ -73,6 +83,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "switch_dr": Estimator(switch_dr, "bandit", needs_model=True, parameter="tau"),
     "dros": Estimator(dros, "bandit", needs_model=True, parameter="shrinkage"),
     "sg_dr": Estimator(sg_dr, "bandit", needs_model=True, parameter="mixing"),
+    "mips": Estimator(mips, "bandit"),
     "sips": Estimator(sips, "slate"),
     "iips": Estimator(iips, "slate"),
     "rips": Estimator(rips, "slate"),
@@ -84,5 +95,8 @@ ESTIMATORS: dict[str, Estimator] = {
     "sequential_dr": Estimator(sequential_dr, "sequential", needs_model=True),
     "wdr": Estimator(wdr, "sequential", needs_model=True),
     "magic": Estimator(magic, "sequential", needs_model=True),
+    "mrdr": Estimator(mrdr, "sequential"),
+    "fqe": Estimator(fqe, "sequential"),
+    "marginal_is": Estimator(marginal_is, "sequential"),
 }
 """Every estimator by name."""

@@ -92,7 +92,7 @@ def fit_q(
     """
     check_positive("ridge", ridge)
     fold = folds(logged, n_folds, seed)
-    width = n_actions or next(iter(target.chunks()))[1].shape[1]
+    width = n_actions or target.n_actions
     features = standardised(logged.context, logged.n_rows)
     predictors = []
     for k in range(n_folds):
