@@ -64,7 +64,7 @@ def test_its_model_makes_dr_narrower_than_pdis(small):
     with_model = sequential_dr(small.log, small.target, gamma=mdp.GAMMA)
     bare = pdis(small.log, small.target, gamma=mdp.GAMMA)
     assert with_model.high - with_model.low < 0.8 * (bare.high - bare.low)
-    assert with_model.low <= mdp.infinite_value() <= with_model.high or with_model.low <= mdp.finite_value()
+    assert with_model.low <= mdp.finite_value() <= with_model.high
 
 
 def test_marginal_weights_reach_the_closed_form(big):
@@ -96,9 +96,9 @@ def test_linear_marginal_weights_are_the_dual_of_fqe(small):
     tabular = marginal_is(small.log, small.target, gamma=mdp.GAMMA, state=small.state, truncated=truncated)
     assert linear.value == pytest.approx(tabular.value, rel=1e-9)
     read = Target.of(small.log, small.target)
-    q = fit_fqe(small.log, read, gamma=mdp.GAMMA, truncated=truncated, ridge=1e-9, n_folds=400)  # leave one out
+    q = fit_fqe(small.log, read, gamma=mdp.GAMMA, truncated=truncated, ridge=1e-9, n_folds=50)
     fitted = sequential_dm(small.log, read, q=q, gamma=mdp.GAMMA)
-    assert fitted.value == pytest.approx(tabular.value, rel=2e-3)
+    assert fitted.value == pytest.approx(tabular.value, rel=5e-3)
 
 
 def test_the_interval_of_marginal_weights_covers():
