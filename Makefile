@@ -38,8 +38,8 @@ lint: $(DEV) ## style, format, types, and the one-way order of the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-examples: $(DEV) ## run every file in examples/
-	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(SINGLE) $(BIN)/python "$$example"; done
+examples: $(DEV) ## run every file in examples/ small
+	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(SINGLE) $(BIN)/python "$$example" --quick; done
 
 bench: $(DEV) ## run every benchmark; records go to benchmarks/results/
 	@set -e; for bench in $(BENCHMARKS); do echo "== $$bench"; $(BIN)/python "$$bench" --out benchmarks/results; done

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from rlrec.envs.vector import RecommendationVectorEnv, make_vec
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.rollout import evaluate_policies
+    from rlrec.gan.config import GANConfig
     from rlrec.gan.sampling import generate_sequences, sequences_to_log
+    from rlrec.gan.sequence_gan import SequenceGAN
     from rlrec.models.config import LSTMConfig, MarkovConfig
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.lstm import LSTMModel
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentPolicy",
     "Estimate",
+    "GANConfig",
     "GreedyPolicy",
     "InteractionLog",
     "ItemCatalog",
@@ -46,6 +49,7 @@ __all__ = [
     "RandomPolicy",
     "RecommendationEnv",
     "RecommendationVectorEnv",
+    "SequenceGAN",
     "Sequences",
     "SimulatorConfig",
     "UserSimulator",
@@ -82,6 +86,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "envs.vector": ["RecommendationVectorEnv", "make_vec"],
         "evaluation.ranking": ["evaluate_ranking"],
         "evaluation.rollout": ["evaluate_policies"],
+        "gan.config": ["GANConfig"],
+        "gan.sequence_gan": ["SequenceGAN"],
         "gan.sampling": ["generate_sequences", "sequences_to_log"],
         "models.config": ["LSTMConfig", "MarkovConfig"],
         "models.counting": ["MarkovModel", "PopularityModel"],

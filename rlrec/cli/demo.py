@@ -18,8 +18,6 @@ from rlrec.models.config import LSTMConfig
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
     from rlrec.data.sequences import Sequences
-    from rlrec.evaluation.report_details import ReportDetails
-    from rlrec.evaluation.rollout import RolloutResults
     from rlrec.models.lstm import LSTMModel
 
 _N_SPEED_STEPS = 30
@@ -70,8 +68,8 @@ def run(command: Command) -> int:
     from dataclasses import replace
 
     from rlrec.agents.training import train_agent
-    from rlrec.core.config import dump_toml
-    from rlrec.core.progress import read_metrics
+    from rlrec.cli.judging import baseline_policies, judge, policy_rows, print_judgement
+    from rlrec.cli.runs import data_summary, learning_curve, start_run
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.envs.vector import make_vec
@@ -81,14 +79,12 @@ def run(command: Command) -> int:
     from rlrec.models.lstm import LSTMModel
 
     out = Path("runs/demo") if command.out is None else command.out
-    out.mkdir(parents=True, exist_ok=True)
     model_config, agent_config, n_users = command.model, command.agent, command.n_users
     if command.quick:
         model_config = replace(model_config, n_epochs=1)
         agent_config = replace(agent_config, total_steps=16_384)
         n_users = min(n_users, 300)
-    (out / "config.toml").write_text(dump_toml(command), encoding="utf-8")
-    (out / "metrics.jsonl").unlink(missing_ok=True)  # a new run, not the continuation of an old one
+    start_run(out, command)
     stage = _Stages()
     with stage("data", f"Loading {command.log}"):
         log = load_log(command.log)
@@ -106,92 +102,43 @@ def run(command: Command) -> int:
         agent = train_agent(env, agent_config, seed=command.seed, folder=out)
         agent.save(out / "ppo")
     with stage("evaluate", "Judging the policies at home and in the held-out simulator"):
-        home, away = _judge(agent, lstm, heldout, command, n_users)
+        policies = {**baseline_policies(lstm, seed=command.seed), "ppo": agent}
+        home, away = judge(
+            policies, lstm, heldout=heldout, config=command.simulator, n_users=n_users, seed=command.seed
+        )
     with stage("synthetic", "Sampling sessions and comparing them with real ones"):
         fidelity, synthetic, samples = _compare(lstm, train, valid, test, command.seed)
     summary = {
-        "data": {
-            "name": log.name,
-            "n_users": log.n_users,
-            "n_items": log.n_items,
-            "n_events": log.n_events,
-            "sha256": log.sha256,
-        },
+        "data": data_summary(log),
         "models": models,
         "simulator": {"user_steps_per_cpu_second": _speed(lstm, command), "fidelity": fidelity},
-        "policies": _policy_rows(home, away),
+        "policies": policy_rows(home, away),
         "synthetic": synthetic,
         "seconds": stage.seconds,
         "versions": package_versions(),
         "seed": command.seed,
     }
-    curve = [r for r in read_metrics(out / "metrics.jsonl") if "agents/ppo/return" in r]
     details = ReportDetails(
         valid_nll=None if lstm.record is None else lstm.record.valid_nll,
-        ppo_curve=[(r["step"], r["agents/ppo/return"]) for r in curve if r["agents/ppo/return"] is not None] or None,
+        ppo_curve=learning_curve(out),
         session_lengths={name: part.lengths for name, part in samples.items()},
         item_popularity={name: _counts(part, log.n_items) for name, part in samples.items()},
         journeys=_journeys(agent, lstm, log, command),
         licence=log.notes.get("licence"),
         notes=("Synthetic sequences come from the maximum-likelihood LSTM; adversarial training is not in it yet.",),
     )
-    _finish(out, summary, details, home, away)
+    details.save(out)
+    write_json(out / "summary.json", summary)
+    print_judgement(home, away)
     write_report(summary, details, out / "report.html")
     print(f"summary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
     return 0
-
-
-def _finish(
-    out: Path, summary: dict[str, Any], details: ReportDetails, home: RolloutResults, away: RolloutResults
-) -> None:
-    details.save(out)
-    write_json(out / "summary.json", summary)
-    print("\nAt home (the simulator that the agent trained in):\n" + home.table())
-    print("\nHeld out (a simulator fitted on the test period):\n" + away.table())
-    print(f"\nppo minus greedy: {home.paired('ppo', 'greedy')} at home, {away.paired('ppo', 'greedy')} held out")
 
 
 def _rank(models: dict[str, Any], test: InteractionLog) -> dict[str, dict[str, float]]:
     from rlrec.evaluation.ranking import evaluate_ranking
 
     return {name: evaluate_ranking(model, test).summary() for name, model in models.items()}
-
-
-def _judge(
-    agent: Any, lstm: LSTMModel, heldout: LSTMModel, command: Command, n_users: int
-) -> tuple[RolloutResults, RolloutResults]:
-    from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
-    from rlrec.envs.vector import make_vec
-    from rlrec.evaluation.rollout import evaluate_policies
-
-    policies = {
-        "random": RandomPolicy(lstm.n_items, seed=command.seed),
-        "popular": PopularPolicy(lstm.space.item_counts),
-        "greedy": GreedyPolicy(lstm),
-        "ppo": agent,
-    }
-    size, config = min(1_000, n_users), command.simulator
-    home = make_vec(lstm, num_envs=size, config=config)
-    away = make_vec(heldout, num_envs=size, config=config, observer=lstm)
-    first, second = (evaluate_policies(policies, env, n_users=n_users, seed=command.seed + 1) for env in (home, away))
-    return first, second
-
-
-def _policy_rows(home: RolloutResults, away: RolloutResults) -> dict[str, dict[str, Any]]:
-    rows = {}
-    for name in ("random", "popular", "greedy", "ppo"):
-        rows[name] = {
-            "return": home.estimate(name).to_dict(),
-            "session_length": home.estimate(name, "session_length").to_dict(),
-            "clicks": home.estimate(name, "clicks").to_dict(),
-            "coverage": home.estimate(name, "coverage").to_dict(),
-            "popularity_bias": home.estimate(name, "popularity_bias").to_dict(),
-            "heldout_return": away.estimate(name).to_dict(),
-            "paired_vs_random": home.paired(name, "random").to_dict(),
-            "paired_vs_greedy": home.paired(name, "greedy").to_dict(),
-            "heldout_paired_vs_greedy": away.paired(name, "greedy").to_dict(),
-        }
-    return rows
 
 
 def _compare(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,8 @@ class Command(BaseCommand):
     """Share of the sessions, by time, that stops training early and calibrates."""
     test: float = 0.1
     """Share of the sessions, the latest, that the models are compared on."""
+    heldout: bool = False
+    """Also fit an LSTM on the test part, for models/heldout: the second simulator of `rlrec evaluate --heldout`."""
     k: int = 10
     """Length of the ranked lists."""
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
@@ -44,8 +45,8 @@ class Command(BaseCommand):
 
 def run(command: Command) -> int:
     """Fit, compare, save, and print the table."""
-    from rlrec.core.artifacts import atomic_path, package_versions, write_json
-    from rlrec.core.config import dump_toml
+    from rlrec.cli.runs import data_summary, start_run
+    from rlrec.core.artifacts import package_versions, write_json
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.ranking import evaluate_ranking
@@ -53,13 +54,13 @@ def run(command: Command) -> int:
 
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
-    start_run(command.out)
-    with atomic_path(command.out / "config.toml") as temporary:
-        temporary.write_text(dump_toml(replace(command, config=None)), encoding="utf-8")
+    start_run(command.out, command)
     models, seconds = fit_models(train, valid, command)
     began = time.perf_counter()
     scores = {name: evaluate_ranking(model, test, k=command.k).summary() for name, model in models.items()}
     seconds["ranking"] = time.perf_counter() - began
+    if command.heldout:
+        models["heldout"], seconds["heldout"] = fit_heldout(test, valid, command)
     for name, model in models.items():
         model.save(command.out / "models" / name)
     record = getattr(models["lstm"], "record", None)
@@ -101,22 +102,13 @@ def fit_models(
     return models, seconds
 
 
-def start_run(folder: Path) -> None:
-    """Take away the curves of an earlier run in this folder, which new ones would be appended to."""
-    if (folder / "config.toml").is_file():
-        (folder / "metrics.jsonl").unlink(missing_ok=True)
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -> tuple[SequenceModel, float]:
+    """Fit on the period that the other models never saw; it is not ranked, as it knows the answers."""
+    from rlrec.models.lstm import LSTMModel
 
-
-def data_summary(log: InteractionLog) -> dict[str, Any]:
-    """Return the ``data`` part of ``summary.json``."""
-    return {
-        "name": log.name,
-        "n_users": log.n_users,
-        "n_items": log.n_items,
-        "n_events": log.n_events,
-        "sha256": log.sha256,
-    }
+    began = time.perf_counter()
+    model = LSTMModel.fit(test, valid=valid, config=command.lstm, seed=command.seed + 1)
+    return model, time.perf_counter() - began
 
 
 def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:

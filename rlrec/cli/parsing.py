@@ -123,6 +123,7 @@ def _one_sentence(box: str) -> str:
     message = " ".join(sections[0]) or "these arguments cannot be used"
     message = message.replace("Error parsing", "cannot use", 1)
     message = message[0].lower() + message[1:]
+    message = message.removeprefix("cannot use Command: ")  # the class of a whole verb, a name that no user knows
     for section in sections[1:]:
         if section[:1] == [_SUGGESTION] and len(section) > 1:
             message += f"; perhaps you meant {section[1]}"

@@ -22,7 +22,10 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "demo": Verb("rlrec.cli.demo", "run the loop on the embedded shop log: fit, train, judge, sample, report"),
+    "data": Verb("rlrec.cli.data", "look at a log: what is in it, what was left out; save it to open at once"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
+    "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "report": Verb("rlrec.cli.report", "build a run's report.html again from its folder"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }

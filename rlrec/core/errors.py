@@ -15,6 +15,7 @@ Each is also the builtin that a caller would expect, so ``except ValueError`` ke
     │   └── CatalogMismatchError                 an artifact belongs to another catalogue
     ├── NotReadyError           (RuntimeError)   a call came too early (step before reset)
     ├── CollapseError           (RuntimeError)   training went wrong and was stopped
+    ├── ConformanceError        (AssertionError) a part breaks a law that all of its kind obey
     └── MissingExtraError       (ImportError)    an optional dependency is not installed
 
 A message is a sentence: the argument, what was expected, what was given, what to do.
@@ -77,6 +78,10 @@ class NotReadyError(RlrecError, RuntimeError):
 
 class CollapseError(RlrecError, RuntimeError):
     """Training degenerated (collapsed generator, non-finite loss) and was stopped."""
+
+
+class ConformanceError(RlrecError, AssertionError):
+    """A model, an environment or a policy breaks a law that all of its kind obey; raised by `rlrec.testing`."""
 
 
 class MissingExtraError(RlrecError, ImportError):

@@ -123,7 +123,7 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
             infos = self._infos(responses)
             done = terminated | truncated
             if done.any():
-                infos |= self._final(self._observe(seen), done)
+                infos |= self._final(self._observe(seen), infos, done)
                 fresh, fresh_seen = self._arrive(np.where(done, self._take_keys(done), state.key))
                 state = state.where(done, fresh)
                 seen = seen.where(torch.from_numpy(done).to(self.observer.device), fresh_seen)
@@ -179,19 +179,25 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
 
     def _infos(self, responses: Responses | None) -> dict[str, Any]:
         assert self._state is not None
-        if responses is None:
-            return {"user": self._state.key}
-        clicked_item = np.where(responses.clicked, responses.item, -1)
-        everywhere = np.ones(self.num_envs, np.bool_)
-        infos = {"user": self._state.key, "clicked_item": clicked_item, "position": responses.position}
-        infos |= {"item": responses.item, "event": responses.event, "gap": responses.gap}
-        return infos | {f"_{name}": everywhere for name in infos}
+        infos = {"user": self._state.key}
+        if responses is not None:
+            clicked_item = np.where(responses.clicked, responses.item, -1)
+            infos |= {"clicked_item": clicked_item, "position": responses.position}
+            infos |= {"item": responses.item, "event": responses.event, "gap": responses.gap}
+        return _masked(infos, np.ones(self.num_envs, np.bool_))
 
-    def _final(self, observations: FloatArray, done: NDArray[np.bool_]) -> dict[str, Any]:
+    def _final(self, observations: FloatArray, infos: dict[str, Any], done: NDArray[np.bool_]) -> dict[str, Any]:
+        """Return what the users who left saw last; ``infos`` are still theirs."""
         final = np.empty(self.num_envs, dtype=object)
         for row in np.flatnonzero(done):
             final[row] = observations[row]
-        return {"final_obs": final, "_final_obs": done}
+        last = {name: value for name, value in infos.items() if not name.startswith("_")}
+        return _masked({"final_obs": final, "final_info": _masked(last, done)}, done)
+
+
+def _masked(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Add to each value the mask that says for which rows it holds, as Gymnasium's wrappers expect."""
+    return infos | {f"_{name}": mask for name in infos}
 
 
 def make_vec(

@@ -1,12 +1,13 @@
 """How much one set of sequences resembles another: lengths, repeats, popularity, transitions, and a detector.
 
 No number here means anything alone: a finite sample of real sequences differs from another one too. Read each beside
-`real_vs_real`, the same number for two sets of real sequences of the same size.
+``real_vs_real``, the same number for two sets of real sequences of the same size.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from rlrec.core.errors import DataError
+from rlrec.core.estimate import Estimate
 from rlrec.data.features import Categorical
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
@@ -81,7 +83,7 @@ def jensen_shannon(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     return float(np.clip(sum(parts) / 2, 0.0, 1.0))
 
 
-def popularity_jsd(a: Sequences, b: Sequences) -> float:
+def item_jsd(a: Sequences, b: Sequences) -> float:
     """Return the divergence of the item frequencies, bits."""
     return jensen_shannon(a.item.astype(np.int64), b.item.astype(np.int64))
 
@@ -107,13 +109,13 @@ def copied_share(synthetic: Sequences, training: Sequences, *, n: int = 5) -> di
     Returns
     -------
     dict
-        ``copied_sequences``: share of the sequences of at least ``n`` behaviours that equal a training sequence;
+        ``copied_share``: share of the sequences of at least ``n`` behaviours that equal a training sequence;
         ``copied_{n}grams``: share of the runs of ``n`` items that occur in training. Real people repeat each other
         too: compare with held-out real sequences in the place of ``synthetic``.
     """
     whole = [_sequence_hash(s)[s.lengths >= n] for s in (synthetic, training)]
     runs = [_run_hash(s, n) for s in (synthetic, training)]
-    return {"copied_sequences": _share_in(*whole), f"copied_{n}grams": _share_in(*runs)}
+    return {"copied_share": _share_in(*whole), f"copied_{n}grams": _share_in(*runs)}
 
 
 def _share_in(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> float:
@@ -155,8 +157,22 @@ class Detector(NamedTuple):
 
     auc: float
     """Out-of-fold area under the ROC curve: 0.5 cannot tell, 1 always tells."""
-    standard_error: float
-    """Of the AUC where there is nothing to tell (Mann-Whitney)."""
+    n: int
+    """Sequences of each set."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The AUC with its 95 % interval over sequences.
+
+        References
+        ----------
+        .. [1] Hanley & McNeil, "The meaning and use of the area under a ROC curve", Radiology 1982.
+        """
+        auc, n = self.auc, self.n
+        q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+        variance = (auc * (1 - auc) + (n - 1) * (q1 + q2 - 2 * auc**2)) / n**2
+        error = 1.96 * float(np.sqrt(max(variance, 0.0)))
+        return Estimate(value=auc, low=auc - error, high=auc + error, n=n, effective_sample_size=n)
 
 
 def sequence_features(
@@ -266,7 +282,7 @@ def detect(
     trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=seed)
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     score = cross_val_predict(trees, features, label, cv=folds, method="predict_proba")[:, 1]
-    return Detector(float(roc_auc_score(label, score)), float(np.sqrt((2 * n + 1) / (12.0 * n * n))))
+    return Detector(float(roc_auc_score(label, score)), n)
 
 
 def c2st_auc(
@@ -276,65 +292,74 @@ def c2st_auc(
     seed: int = 0,
     categories: tuple[NDArray[np.int64], ...] = (),
     reference: Sequences | None = None,
+    max_n: int = 3_000,
 ) -> float:
     """Return the detector's out-of-fold AUC: near 0.5 where the sets cannot be told apart. See `detect`."""
-    return detect(a, b, seed=seed, categories=categories, reference=reference).auc
+    return detect(a, b, seed=seed, categories=categories, reference=reference, max_n=max_n).auc
 
 
 # ---- all of it ----------------------------------------------------------------------------------------------------
 
 
-def compare_sequences(
-    real: Sequences,
-    other: Sequences,
-    *,
-    seed: int = 0,
-    categories: tuple[NDArray[np.int64], ...] = (),
-    reference: Sequences | None = None,
-) -> dict[str, float]:
-    """Return every distance between ``other`` and ``real``, on equally many sequences of each.
+class Comparison(NamedTuple):
+    """What sets of sequences are compared with, and how."""
 
-    Parameters
-    ----------
-    reference : Sequences, optional
-        The training set: feeds the detector's features and the shares of copies.
+    real: Sequences
+    """Held-out real sequences."""
+    reference: Sequences
+    """The training set: feeds the detector's features and the shares of copies."""
+    categories: tuple[NDArray[np.int64], ...] = ()
+    """Item categories for the detector, from `item_categories`."""
+    seed: int = 0
 
-    Returns
-    -------
-    dict
-        Lengths (``length_real``, ``length_other``, ``length_wasserstein`` in behaviours, ``length_ks``), repeats
-        (``repeat_real``, ``repeat_other``), ``popularity_jsd`` and ``transition_jsd`` in bits, ``gap_jsd``,
-        ``c2st_auc`` and its ``c2st_error``, and with a reference ``copied_sequences`` and ``copied_5grams``.
-    """
-    if len(real) == 0 or len(other) == 0:
-        raise DataError(f"both sets need sequences, got {len(real)} and {len(other)}")
-    rng = np.random.default_rng(seed)
-    n = min(len(real), len(other))
-    real, other = (s.select(np.sort(rng.permutation(len(s))[:n])) for s in (real, other))
-    detector = detect(real, other, seed=seed, categories=categories, reference=reference)
-    values = {
-        "length_real": float(real.lengths.mean()),
-        "length_other": float(other.lengths.mean()),
-        "length_wasserstein": float(stats.wasserstein_distance(real.lengths, other.lengths)),
-        "length_ks": float(stats.ks_2samp(real.lengths, other.lengths).statistic),
-        "repeat_real": repeat_rate(real),
-        "repeat_other": repeat_rate(other),
-        "popularity_jsd": popularity_jsd(real, other),
-        "transition_jsd": transition_jsd(real, other),
-        "gap_jsd": jensen_shannon(real.gap, other.gap),
-        "c2st_auc": detector.auc,
-        "c2st_error": detector.standard_error,
-    }
-    return values if reference is None else values | copied_share(other, reference)
+    def describe(self, sequences: Sequences) -> dict[str, Any]:
+        """Return what a set is like by itself: ``session_length_mean`` (behaviours), ``repeat_rate``, copies.
 
+        ``copied_share`` and ``copied_5grams`` are shares of the training set found again, see `copied_share`.
+        """
+        if len(sequences) == 0:
+            raise DataError("there are no sequences to describe")
+        values = {"session_length_mean": float(sequences.lengths.mean()), "repeat_rate": repeat_rate(sequences)}
+        return values | copied_share(sequences, self.reference)
 
-def real_vs_real(
-    real_a: Sequences,
-    real_b: Sequences,
-    *,
-    seed: int = 0,
-    categories: tuple[NDArray[np.int64], ...] = (),
-    reference: Sequences | None = None,
-) -> dict[str, float]:
-    """Return what `compare_sequences` gives for two real sets: the floor that a generator can be asked to reach."""
-    return compare_sequences(real_a, real_b, seed=seed, categories=categories, reference=reference)
+    def distances(self, other: Sequences) -> dict[str, Any]:
+        """Return how far ``other`` is from the real set, on equally many sequences of each.
+
+        Returns
+        -------
+        dict
+            ``session_length_wasserstein`` in behaviours, ``session_length_ks``, ``item_jsd``, ``transition_jsd`` and
+            ``gap_jsd`` in bits, and ``c2st_auc``, an `Estimate` as plain values.
+        """
+        n = min(len(self.real), len(other))
+        rng = np.random.default_rng(self.seed)
+        real, other = (s.select(np.sort(rng.permutation(len(s))[:n])) for s in (self.real, other))
+        found = detect(real, other, seed=self.seed, categories=self.categories, reference=self.reference)
+        return {
+            "session_length_wasserstein": float(stats.wasserstein_distance(real.lengths, other.lengths)),
+            "session_length_ks": float(stats.ks_2samp(real.lengths, other.lengths).statistic),
+            "item_jsd": item_jsd(real, other),
+            "transition_jsd": transition_jsd(real, other),
+            "gap_jsd": jensen_shannon(real.gap, other.gap),
+            "c2st_auc": found.estimate.to_dict(),
+        }
+
+    def table(self, others: Mapping[str, Sequences], *, other_real: Sequences) -> dict[str, dict[str, Any]]:
+        """Return measure -> column -> value: ``real``, each of ``others``, and ``real_vs_real``.
+
+        Parameters
+        ----------
+        others : mapping of name to Sequences
+            Simulated or synthetic sets.
+        other_real : Sequences
+            A second real set; what it gives is the floor that a generator can be asked to reach.
+        """
+        columns = {name: self.describe(s) | self.distances(s) for name, s in others.items()}
+        columns["real_vs_real"] = self.describe(other_real) | self.distances(other_real)
+        columns["real"] = self.describe(self.real)
+        order = ("real", *others, "real_vs_real")
+        measures = dict.fromkeys(measure for name in order for measure in columns[name])
+        return {
+            measure: {name: columns[name][measure] for name in order if measure in columns[name]}
+            for measure in measures
+        }

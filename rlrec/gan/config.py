@@ -18,10 +18,12 @@ class GANConfig:
     """Rounds in which only the discriminator learns, before the generator moves (chosen here)."""
     sequences_per_round: int = 256
     """Sequences sampled from the generator, and drawn from the log, in each round."""
-    batch_tokens: int = 1024
-    """Padded behaviours in a batch."""
+    n_batches: int = 4
+    """Updates in a round, for the discriminator, the generator and the control alike."""
     check_every: int = 20
-    """Rounds between two looks of the validation detector, each of which makes a checkpoint."""
+    """Rounds between two looks of the validation detector, after which the best weights so far are kept."""
+    detector_sequences: int = 1_500
+    """Most sequences of each kind that the validation detector looks at."""
     generator_learning_rate: float = 1e-4
     """Adam step of the generator and of the control; a larger one leaves what maximum likelihood learned."""
     adversarial_weight: float = 0.3
@@ -51,10 +53,12 @@ class GANConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        whole = ("n_rounds", "sequences_per_round", "batch_tokens", "check_every")
+        whole = ("n_rounds", "sequences_per_round", "n_batches", "check_every")
         for name in (*whole, "discriminator_embedding_size", "discriminator_hidden_size"):
             check_at_least(name, getattr(self, name), 1)
-        check_at_least("n_warmup", self.n_warmup, 0)
+        check_between("n_warmup", self.n_warmup, 0, self.n_rounds - 1)
+        check_at_least("detector_sequences", self.detector_sequences, 20)
+        check_at_least("sequences_per_round", self.sequences_per_round, self.n_batches)
         check_at_least("max_length", self.max_length, 2)
         for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
             check_positive(name, getattr(self, name))

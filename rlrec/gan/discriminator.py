@@ -33,6 +33,10 @@ class JudgedBatch(NamedTuple):
         mask = np.arange(item.shape[1])[None, :] < n_tokens[:, None]
         return cls(*(torch.from_numpy(column) for column in (item, event, gap, mask)))
 
+    def to(self, device: torch.device) -> JudgedBatch:
+        """Return the batch on ``device``."""
+        return JudgedBatch(*(column.to(device) for column in self))
+
 
 class Discriminator(nn.Module):
     """Embedding → GRU → one logit a step, which says whether the sequence up to there is real.

@@ -125,11 +125,37 @@ def _assemble(rows: list[_Rows], cut: list[NDArray[np.int64]], n: int, first: in
     )
 
 
-def sequences_to_log(sequences: Sequences, like: InteractionLog, *, prefix: str = "synthetic") -> InteractionLog:
+class Period(NamedTuple):
+    """When synthetic sessions begin: spread evenly over a stretch of time, UTC seconds."""
+
+    begin: float
+    seconds: float
+
+    @classmethod
+    def after(cls, log: InteractionLog) -> Period:
+        """Return a period as long as ``log``'s own, right after it."""
+        if log.n_events == 0:
+            return cls(0.0, 86_400.0)
+        last = float(log.timestamp.max())
+        return cls(last, max(last - float(log.timestamp.min()), 1.0))
+
+    def starts(self, n: int) -> NDArray[np.float64]:
+        """Return ``n`` instants in order, (n,): no real person's time is in them."""
+        return np.round(self.begin + (np.arange(n) + 0.5) / max(n, 1) * self.seconds, 3)
+
+
+def sequences_to_log(
+    sequences: Sequences, like: InteractionLog, *, period: Period | None = None, prefix: str = "synthetic"
+) -> InteractionLog:
     """Return sampled sequences as a log over ``like``'s catalogue and events.
 
-    Each sequence is one user, named ``synthetic-000001`` and so on, with one session that starts at ``like``'s last
-    time; the times inside a session are the typical seconds of the sampled gaps.
+    Each sequence is one user, named ``synthetic-000001`` and so on, with one session; the times inside a session are
+    the typical seconds of the sampled gaps.
+
+    Parameters
+    ----------
+    period : Period, optional
+        When the sessions begin; by default evenly spread over a period as long as ``like``'s and right after it.
 
     Raises
     ------
@@ -148,12 +174,12 @@ def sequences_to_log(sequences: Sequences, like: InteractionLog, *, prefix: str 
     owner = np.repeat(np.arange(len(sequences)), sequences.lengths)  # (N,)
     elapsed = np.cumsum(GAP_SECONDS[sequences.gap])
     opening = sequences.offsets[:-1][owner]  # (N,) row of the session's first behaviour
-    begin = float(like.timestamp.max()) if like.n_events else 0.0
+    starts = (Period.after(like) if period is None else period).starts(len(sequences))
     return InteractionLog.from_columns(
         name=f"{prefix} {like.name}",
         user=owner,
         item=sequences.item,
-        timestamp=begin + np.round(elapsed - elapsed[opening], 3),
+        timestamp=starts[owner] + np.round(elapsed - elapsed[opening], 3),
         event=sequences.event,
         session=owner,
         users=Vocabulary([f"{prefix}-{number:06d}" for number in range(1, len(sequences) + 1)]),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.core.artifacts import Artifact, load_artifact, save_artifact
-from rlrec.core.errors import ArtifactError, InvalidArgumentError
+from rlrec.core.errors import ArtifactError, CatalogMismatchError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import PaddedBatch, Sequences
 from rlrec.data.vocabulary import Vocabulary
@@ -127,6 +127,14 @@ class BehaviourSpace:
     def of(cls, log: InteractionLog) -> BehaviourSpace:
         """Return the space of a training log."""
         return cls(log.catalog.vocabulary, log.event_names, log.catalog.sha256, log.item_counts)
+
+    def check_log(self, log: InteractionLog) -> None:
+        """Raise `CatalogMismatchError` unless ``log`` has the catalogue that the model was fitted on."""
+        if log.catalog.sha256 != self.catalog_sha256:
+            raise CatalogMismatchError(
+                f"the model was fitted on catalogue {self.catalog_sha256[:12]}, the log {log.name!r} has "
+                f"{log.catalog.sha256[:12]}; fit the model again on this log, or load the log it was fitted on"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlrec.cli.app import main
+from rlrec.models.lstm import LSTMModel
 
 SMALL = ["--lstm.n-epochs", "1", "--lstm.hidden-size", "8", "--lstm.embedding-size", "8", "--k", "3"]
 
@@ -43,6 +44,15 @@ def test_fit_then_report(log_file, tmp_path, capsys):
 
     assert main(["report", str(out)]) == 0
     assert "Markov" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_held_out_model_is_fitted_on_the_latest_part_and_not_ranked(log_file, tmp_path):
+    out = tmp_path / "run"
+    assert main(["fit", str(log_file), "--out", str(out), "--heldout", *SMALL]) == 0
+    home, away = (LSTMModel.load(out / "models" / name) for name in ("lstm", "heldout"))
+    assert home.space.items == away.space.items
+    assert home.space.item_counts.sum() > 5 * away.space.item_counts.sum() > 0
+    assert "heldout" not in json.loads((out / "summary.json").read_text())["models"]
 
 
 @pytest.mark.parametrize("verb", ["fit", "report"])

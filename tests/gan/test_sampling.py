@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlrec.evaluation.fidelity import c2st_auc, jensen_shannon, popularity_jsd, repeat_rate, transition_jsd
+from rlrec.evaluation.fidelity import c2st_auc, jensen_shannon, item_jsd, repeat_rate, transition_jsd
 from rlrec.gan.sampling import generate_sequences, sequences_to_log
 from rlrec.models.counting import MarkovModel, PopularityModel
 from tests.small import N_ITEMS, cycle_log, cycle_model
@@ -42,7 +42,7 @@ def test_a_sample_becomes_a_log():
 
 def test_distances_are_zero_for_equals_and_one_for_strangers():
     sequences = cycle_log().sequences()
-    assert popularity_jsd(sequences, sequences) == pytest.approx(0.0)
+    assert item_jsd(sequences, sequences) == pytest.approx(0.0)
     assert transition_jsd(sequences, sequences) == pytest.approx(0.0)
     assert jensen_shannon(np.zeros(5, np.int64), np.ones(7, np.int64)) == pytest.approx(1.0)
 

@@ -1,0 +1,84 @@
+"""Judging policies at home and in a second simulator: what ``demo`` and ``evaluate`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rlrec.envs.config import SimulatorConfig
+
+if TYPE_CHECKING:
+    from rlrec.core.protocols import Policy
+    from rlrec.evaluation.rollout import RolloutResults
+    from rlrec.models.base import SequenceModel
+
+BASELINES = ("random", "popular", "greedy")
+_N_ROWS = 1_000  # users at a time; more only take memory
+
+
+def baseline_policies(model: SequenceModel, *, slate_size: int = 1, seed: int = 0) -> dict[str, Policy]:
+    """Return the policies that an agent has to beat: random, popular, greedy by the model."""
+    from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
+
+    return {
+        "random": RandomPolicy(model.n_items, slate_size, seed=seed),
+        "popular": PopularPolicy(model.space.item_counts, slate_size),
+        "greedy": GreedyPolicy(model, slate_size),
+    }
+
+
+def judge(
+    policies: Mapping[str, Policy],
+    model: SequenceModel,
+    *,
+    heldout: SequenceModel | None = None,
+    config: SimulatorConfig | None = None,
+    slate_size: int = 1,
+    n_users: int = 2_000,
+    seed: int = 0,
+) -> tuple[RolloutResults, RolloutResults | None]:
+    """Roll all policies out with the same users, in ``model``'s simulator and in ``heldout``'s.
+
+    The users come under ``seed + 1``, so that a run with the seed of the training meets new ones. Policies without an
+    observer of their own are given ``model``'s interest vectors in both simulators.
+    """
+    from rlrec.envs.vector import make_vec
+    from rlrec.evaluation.rollout import evaluate_policies
+
+    def results(simulated: SequenceModel) -> RolloutResults:
+        env = make_vec(simulated, num_envs=min(_N_ROWS, n_users), slate_size=slate_size, config=config, observer=model)
+        return evaluate_policies(policies, env, n_users=n_users, seed=seed + 1)
+
+    return results(model), None if heldout is None else results(heldout)
+
+
+def policy_rows(home: RolloutResults, away: RolloutResults | None) -> dict[str, dict[str, Any]]:
+    """Return the ``policies`` part of ``summary.json``, by name."""
+    rows = {}
+    for name in home.rollouts:
+        rows[name] = {
+            "return": home.estimate(name).to_dict(),
+            "session_length": home.estimate(name, "session_length").to_dict(),
+            "clicks": home.estimate(name, "clicks").to_dict(),
+            "coverage": home.estimate(name, "coverage").to_dict(),
+            "popularity_bias": home.estimate(name, "popularity_bias").to_dict(),
+            "paired_vs_random": home.paired(name, "random").to_dict(),
+            "paired_vs_greedy": home.paired(name, "greedy").to_dict(),
+        }
+        if away is not None:
+            rows[name]["heldout_return"] = away.estimate(name).to_dict()
+            rows[name]["heldout_paired_vs_greedy"] = away.paired(name, "greedy").to_dict()
+    return rows
+
+
+def print_judgement(home: RolloutResults, away: RolloutResults | None) -> None:
+    """Print the tables, and each policy's difference to greedy over the same users."""
+    print("\nAt home (the simulator of the model):\n" + home.table())
+    if away is not None:
+        print("\nHeld out (a second simulator, which no policy trained in):\n" + away.table())
+    print("\nReturn minus greedy's, the same users (95 % interval):")
+    others = [name for name in home.rollouts if name != "greedy"]
+    width = max(map(len, others))
+    for name in others:
+        line = f"  {name:<{width}}  {home.paired(name, 'greedy')} at home"
+        print(line if away is None else f"{line}, {away.paired(name, 'greedy')} held out")

@@ -1,0 +1,54 @@
+"""The quality table of synthetic data: every number beside its controls and the real-vs-real value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import Sequences
+from rlrec.evaluation.fidelity import Comparison
+from rlrec.evaluation.utility import training_utility
+from rlrec.gan.sampling import Period, generate_sequences, sequences_to_log
+from rlrec.gan.sequence_gan import SequenceGAN
+
+COLUMNS = {"gan": "adversarial", "control": "control", "mle": "init"}
+"""Columns of the table and the arms behind them: adversarially trained, equal-step control, the maximum-likelihood
+start."""
+
+
+def quality_table(
+    gan: SequenceGAN,
+    train: InteractionLog,
+    *,
+    compared: Comparison,
+    other_real: Sequences,
+    test: InteractionLog,
+    n_training: int = 3_000,
+    seed: int = 0,
+) -> tuple[dict[str, dict[str, Any]], dict[str, Sequences]]:
+    """Return measure -> column -> value for each arm of a GAN, and the samples behind it.
+
+    Parameters
+    ----------
+    compared : Comparison
+        The held-out real sessions and how sets are compared with them.
+    other_real : Sequences
+        Further real sessions, for the real-vs-real column.
+    test : InteractionLog
+        Real log on which models trained on each sample are tested.
+    n_training : int
+        Most sessions that each of those models is trained on.
+    """
+    n_training = min(n_training, len(train.sequences()))
+    n = max(len(compared.real), n_training)
+    samples = {
+        column: generate_sequences(gan.arms[arm], n, seed=seed)  # type: ignore[index]
+        for column, arm in COLUMNS.items()
+    }
+    table = compared.table(samples, other_real=other_real)
+    period = Period.after(train)
+    logs = {column: sequences_to_log(sample, train, period=period) for column, sample in samples.items()}
+    ndcg = training_utility({"real": train, **logs}, test, seed=seed)
+    table["tstr_ndcg@10"] = {column: ndcg[column].to_dict() for column in samples}
+    table["trtr_ndcg@10"] = {"real": ndcg["real"].to_dict()}
+    return table, samples
