@@ -15,7 +15,7 @@ from rlrec.agents.config import PPOConfig
 from rlrec.agents.networks import ResidualActorCritic
 from rlrec.agents.observers import load_observer
 from rlrec.agents.slates import sample_slates, slate_log_probs, top_slates
-from rlrec.core.artifacts import load_artifact, save_artifact
+from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.data.sequences import Sequences
@@ -142,17 +142,17 @@ class AgentPolicy:
     # ---- disk ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Write the agent, and its observer in the sub-folder ``observer``, as JSON and safetensors."""
-        folder = Path(folder)
-        self.observer.save(folder / _OBSERVER)
-        save_artifact(
-            folder,
-            kind=self.kind,
-            config=config_to_dict(self.config),
-            content={"slate_size": self.slate_size, "observer": self.observer.kind},
-            arrays={name: tensor.numpy() for name, tensor in self.network.state_dict().items()},
-            catalog_sha256=self.observer.space.catalog_sha256,
-        )
+        """Write the agent, and its observer in a sub-folder, as JSON and safetensors."""
+        with artifact_parts(folder, f"{_OBSERVER}-") as parts:
+            self.observer.save(parts)
+            save_artifact(
+                folder,
+                kind=self.kind,
+                config=config_to_dict(self.config),
+                content={"slate_size": self.slate_size, "parts": parts.name},
+                arrays={name: tensor.numpy() for name, tensor in self.network.state_dict().items()},
+                catalog_sha256=self.observer.space.catalog_sha256,
+            )
 
     @classmethod
     def load(cls, folder: str | Path, *, seed: int = 0) -> AgentPolicy:
@@ -160,7 +160,8 @@ class AgentPolicy:
         folder = Path(folder)
         artifact = load_artifact(folder, kind=cls.kind)
         config = config_from_dict(PPOConfig, artifact.config, where="manifest")
-        observer = load_observer(folder / _OBSERVER)
+        parts = Path(str(artifact.content.get("parts", _OBSERVER))).name  # the name alone: no path climbs out
+        observer = load_observer(folder / parts)
         artifact.check_catalog(observer.space.catalog_sha256)
         network = build_network(observer, config)
         try:

@@ -119,7 +119,7 @@ def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:
     from rlrec.evaluation.report_tables import models_table
 
     laid_out = models_table(scores)
-    table = Table(title=laid_out.caption)
+    table = Table(title=laid_out.caption, box=None, padding=(0, 1, 0, 0))  # 80 columns hold every name
     for index, column in enumerate(laid_out.columns):
         table.add_column(column, justify="right" if index else "left")
     for name, cells in laid_out.rows:

@@ -26,6 +26,8 @@ VERBS: dict[str, Verb] = {
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
+    "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
+    "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),
     "report": Verb("rlrec.cli.report", "build a run's report.html again from its folder"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }

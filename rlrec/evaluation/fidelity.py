@@ -311,6 +311,8 @@ class Comparison(NamedTuple):
     categories: tuple[NDArray[np.int64], ...] = ()
     """Item categories for the detector, from `item_categories`."""
     seed: int = 0
+    max_n: int = 3_000
+    """Most sequences of each set that a detector looks at, or that a model tested for usefulness is trained on."""
 
     def describe(self, sequences: Sequences) -> dict[str, Any]:
         """Return what a set is like by itself: ``session_length_mean`` (behaviours), ``repeat_rate``, copies.
@@ -334,7 +336,9 @@ class Comparison(NamedTuple):
         n = min(len(self.real), len(other))
         rng = np.random.default_rng(self.seed)
         real, other = (s.select(np.sort(rng.permutation(len(s))[:n])) for s in (self.real, other))
-        found = detect(real, other, seed=self.seed, categories=self.categories, reference=self.reference)
+        found = detect(
+            real, other, seed=self.seed, categories=self.categories, reference=self.reference, max_n=self.max_n
+        )
         return {
             "session_length_wasserstein": float(stats.wasserstein_distance(real.lengths, other.lengths)),
             "session_length_ks": float(stats.ks_2samp(real.lengths, other.lengths).statistic),

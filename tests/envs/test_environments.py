@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers.vector import DictInfoToList
 from scipy.stats import chisquare
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
@@ -119,6 +120,17 @@ def test_the_checkers_of_gymnasium_and_sb3_pass():
     env = RecommendationEnv(cycle_model())
     check_env(env, skip_render_check=True)
     check_env_sb3(env)
+
+
+def test_gymnasiums_wrapper_of_infos_finds_every_mask():
+    env = DictInfoToList(make_vec(cycle_model(), num_envs=3, config=SimulatorConfig(horizon=2)))
+    _, infos = env.reset(seed=0)
+    assert [info["user"] for info in infos] == [0, 1, 2]
+    for _ in range(2):
+        *_, terminated, truncated, infos = env.step(np.zeros(3, int))
+    for done, info in zip(terminated | truncated, infos, strict=True):
+        assert ("final_obs" in info) == ("final_info" in info) == done
+    assert infos[0]["final_info"]["user"] != infos[0]["user"]
 
 
 def test_gymnasium_makes_both():
