@@ -35,7 +35,7 @@ def dm(
     q : array (N, I), callable or QValues, optional
         Reward model; a callable maps ``logged.context`` rows to (B, I). Default: `q_model.fit_q`, cross-fitted.
     interval : IntervalConfig, optional
-        Default: Student's t on the units.
+        Default: the delta method on the units.
 
     Returns
     -------

@@ -12,7 +12,9 @@ from rlrec.evaluation.intervals import (
     IntervalConfig,
     bernstein_interval,
     bootstrap_interval,
+    effective_degrees,
     hoeffding_interval,
+    log_interval,
     logit_interval,
     normal_interval,
     percentile_interval,
@@ -56,16 +58,19 @@ class Evidence:
         )
 
     def _interval(self, config: IntervalConfig) -> tuple[float, float]:
-        terms, level, method = self.terms, config.level, config.method
+        terms, level = self.terms, config.level
+        method: str = config.method
+        degrees = None
         if method == "auto":
-            low, high = self.units.reward_range
-            method = "logit" if self.on_range and low < terms.value < high else "t"
+            method, degrees = self._best_method(), effective_degrees(terms.influence)
         if method == "normal":
             return normal_interval(terms.value, terms.influence, level)
         if method == "t":
-            return t_interval(terms.value, terms.influence, level)
+            return t_interval(terms.value, terms.influence, level, degrees)
+        if method == "log":
+            return log_interval(terms.value, terms.influence, level, degrees)
         if method == "logit":
-            return logit_interval(terms.value, terms.influence, self._range_for_logit(), level)
+            return logit_interval(terms.value, terms.influence, self._range_for_logit(), level, degrees)
         if method == "cressie_read":
             return robust_bounds(self._units_for_likelihood(), level)
         if method in ("bootstrap", "percentile"):
@@ -74,6 +79,12 @@ class Evidence:
             return draw(terms, level=level, n_resamples=config.n_resamples, rng=rng)
         bound = hoeffding_interval if method == "hoeffding" else bernstein_interval
         return bound(*self._bounded_terms(config), level)
+
+    def _best_method(self) -> str:
+        low, high = self.units.reward_range
+        if self.on_range and low < self.terms.value < high:
+            return "logit"
+        return "log" if self.terms.value > 0 and self.terms.numerators.min() >= 0 else "t"
 
     def _units_for_likelihood(self) -> UnitWeights:
         if not self.likelihood:

@@ -47,7 +47,7 @@ def mips(
     self_normalised : bool
         Divide by the mean weight.
     interval : IntervalConfig, optional
-        Default: Student's t on the units.
+        Default: the delta method on the units.
 
     Returns
     -------

@@ -29,7 +29,7 @@ def ips(logged: LoggedBatch, target: TargetLike, *, interval: IntervalConfig | N
     target : array (N,), array (N, I), StochasticPolicy, callable or Target
         Probabilities of the taken actions, of all actions, or a policy on ``logged.context``.
     interval : IntervalConfig, optional
-        Default: Student's t on the units (users or episodes).
+        Default: the delta method on the units (users or episodes).
 
     Returns
     -------
