@@ -16,7 +16,10 @@ References
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy import linalg
 
 from rlrec.core.checks import check_positive
 from rlrec.core.errors import MissingPropensityError
@@ -85,7 +88,7 @@ def fit_mrdr(
     logged, target, gamma
         As in `mrdr`.
     ridge : float
-        Pseudo-rows of the prior towards the mean return to go, for each coefficient.
+        Weight of the prior towards the mean return to go, in units of the mean loss of a coefficient (chosen here).
     n_folds, seed
         Folds over units.
 
@@ -103,11 +106,12 @@ def fit_mrdr(
     check_coefficients(target.n_actions, features.shape[1])
     losses, returns = _losses(EpisodeProblem(logged, target, gamma))
     fold = folds(logged, n_folds, seed)
+    parts = [_normal_equations(logged, target, features, losses * (fold == k), returns) for k in range(n_folds)]
     taken, expected = np.empty(logged.n_rows), np.empty(logged.n_rows)
     for k in range(n_folds):
-        train = losses * (fold != k)
-        base = float(train @ returns / max(train.sum(), 1e-300))
-        coefficients = _coefficients(logged, target, features, train, returns - base, ridge)
+        coefficients, base = _solve(
+            [part for fold_of, part in enumerate(parts) if fold_of != k], ridge, target.n_actions
+        )
         for rows, probs in target.chunks():
             here = np.flatnonzero(fold[rows] == k)
             values = base + features[rows][here] @ coefficients.T  # (b, I)
@@ -130,28 +134,45 @@ def _losses(p: EpisodeProblem) -> tuple[FloatArray, FloatArray]:
     return losses[inside], returns[inside]
 
 
-def _coefficients(
-    logged: LoggedBatch, target: Target, features: FloatArray, losses: FloatArray, returns: FloatArray, ridge: float
-) -> FloatArray:
-    """Solve the normal equations of the variance: (I, p)."""
+class _Equations(NamedTuple):
+    """The loss of some rows as a quadratic form of the coefficients."""
+
+    system: FloatArray
+    """(I * p, I * p)"""
+    moments: FloatArray
+    """(I * p, 2): of the returns, and of ones, which is what a base that is taken off the returns takes off."""
+    losses: FloatArray
+    """(2,): weighted returns, and weights."""
+
+
+def _normal_equations(
+    logged: LoggedBatch, target: Target, features: FloatArray, losses: FloatArray, returns: FloatArray
+) -> _Equations:
+    """Sum up the rows whose ``losses`` are above 0."""
     assert logged.behavior_probs is not None
     width, p = target.n_actions, features.shape[1]
     size = width * p
-    blocks, outer, moment = np.zeros((width, p, p)), np.zeros((size, size)), np.zeros(size)
+    blocks, outer, moment = np.zeros((width, p, p)), np.zeros((size, size)), np.zeros((size, 2))
     ratio = target.taken / logged.require_behavior_prob()
-    for rows, probs in target.chunks(size):
-        x, loss = features[rows], losses[rows]
-        behavior = logged.behavior_probs[rows]
-        spreads = np.divide(probs**2, behavior, out=np.zeros_like(probs), where=behavior > 0) * loss[:, None]  # (B, I)
+    for rows, every in target.chunks(size):
+        used = np.flatnonzero(losses[rows] > 0)
+        at = rows.start + used
+        x, loss, probs, behavior = features[at], losses[at], every[used], logged.behavior_probs[at]
+        spreads = np.divide(probs**2, behavior, out=np.zeros_like(probs), where=behavior > 0) * loss[:, None]  # (b, I)
         blocks += np.einsum("na,np,nq->apq", spreads, x, x, optimize=True)
-        mean = spread(probs, x)  # (B, I * p)
+        mean = spread(probs, x)  # (b, I * p)
         outer += mean.T @ (mean * loss[:, None])
-        pull = (loss * returns[rows])[:, None]
-        moment -= (mean * pull).sum(axis=0)
-        moment += action_rows(logged.action[rows], x * ratio[rows][:, None] * pull, width).sum(axis=0)
-    system = -outer
-    for action in range(width):
-        at = slice(action * p, (action + 1) * p)
-        system[at, at] += blocks[action]
-    scale = ridge * float(losses.mean()) or 1.0
-    return np.asarray(np.linalg.solve(system + scale * np.eye(size), moment).reshape(width, p), dtype=np.float64)
+        pull = loss[:, None] * np.column_stack([returns[at], np.ones(len(at))])  # (b, 2)
+        moment += action_rows(logged.action[at], x * ratio[at][:, None], width).T @ pull - mean.T @ pull
+    totals = losses @ np.column_stack([returns, np.ones(len(returns))])
+    return _Equations(linalg.block_diag(*blocks) - outer, moment, totals)
+
+
+def _solve(parts: list[_Equations], ridge: float, n_actions: int) -> tuple[FloatArray, float]:
+    """Solve the sum of the parts: coefficients (I, p) around the weighted mean return."""
+    system, moments, (pulled, loss) = (np.sum(column, axis=0) for column in zip(*parts, strict=True))
+    base = float(pulled / loss) if loss > 0 else 0.0
+    n = len(moments)
+    scale = ridge * float(loss) / n or 1.0
+    coefficients = np.linalg.solve(system + scale * np.eye(n), moments @ [1.0, -base])
+    return coefficients.reshape(n_actions, -1), base
