@@ -32,7 +32,7 @@ class BenchSet:
 
     def split(self, log: InteractionLog) -> tuple[InteractionLog, InteractionLog, InteractionLog]:
         """Return train, validation and test."""
-        split: Callable[..., Any] = rlrec.split_leave_last_out if self.last_out else rlrec.split_by_time
+        split: Callable[..., Any] = rlrec.split_nested_last_out if self.last_out else rlrec.split_by_time
         parts: tuple[InteractionLog, InteractionLog, InteractionLog] = split(log)
         return parts
 

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from rlrec.data.load import load_log
     from rlrec.data.log import InteractionLog
     from rlrec.data.sequences import Sequences
-    from rlrec.data.splits import split_by_sequence, split_by_time, split_by_user, split_leave_last_out
+    from rlrec.data.splits import (
+        split_by_sequence,
+        split_by_time,
+        split_by_user,
+        split_leave_last_out,
+        split_nested_last_out,
+    )
     from rlrec.data.vocabulary import Vocabulary
     from rlrec.envs.config import SimulatorConfig
     from rlrec.envs.simulator import UserSimulator
@@ -80,6 +86,7 @@ __all__ = [
     "split_by_time",
     "split_by_user",
     "split_leave_last_out",
+    "split_nested_last_out",
     "train_agent",
 ]
 
@@ -95,7 +102,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "data.load": ["load_log"],
         "data.log": ["InteractionLog"],
         "data.sequences": ["Sequences"],
-        "data.splits": ["split_by_sequence", "split_by_time", "split_by_user", "split_leave_last_out"],
+        "data.splits": [
+            "split_by_sequence",
+            "split_by_time",
+            "split_by_user",
+            "split_leave_last_out",
+            "split_nested_last_out",
+        ],
         "data.vocabulary": ["Vocabulary"],
         "envs.config": ["SimulatorConfig"],
         "envs.simulator": ["UserSimulator"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.tables import print_table
 from rlrec.models.config import ItemKNNConfig, LSTMConfig, MarkovConfig, NGramConfig
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run(command: Command) -> int:
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report_details import ReportDetails
+    from rlrec.evaluation.report_tables import models_table
 
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
@@ -84,7 +86,7 @@ def run(command: Command) -> int:
         "seed": command.seed,
     }
     write_json(command.out / "summary.json", summary)
-    print_models(scores)
+    print_table(models_table(scores))
     print(f"models and numbers are in {command.out}; for a page: rlrec report {command.out}")
     return 0
 
@@ -128,19 +130,3 @@ def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -
     began = time.perf_counter()
     model = LSTMModel.fit(test, valid=valid, config=command.lstm, seed=command.seed + 1)
     return model, time.perf_counter() - began
-
-
-def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the comparison as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from rlrec.evaluation.report_tables import models_table
-
-    laid_out = models_table(scores)
-    table = Table(title=laid_out.caption)
-    for index, column in enumerate(laid_out.columns):
-        table.add_column(column, justify="right" if index else "left")
-    for name, cells in laid_out.rows:
-        table.add_row(name, *(cell.text for cell in cells))
-    Console().print(table)

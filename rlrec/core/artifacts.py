@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -141,10 +142,48 @@ def save_artifact(
         "config": dict(config),
         "content": dict(content),
     }
-    write_json(folder / MANIFEST, manifest)
+    try:
+        write_json(folder / MANIFEST, manifest)
+    finally:
+        _remove_unnamed_weights(folder)
+
+
+def _remove_unnamed_weights(folder: Path) -> None:
+    """Remove the weights before, or, where the manifest was not written, the new ones."""
+    named = read_json(folder / MANIFEST)["weights"] if (folder / MANIFEST).is_file() else None
     for stale in folder.glob("weights-*.safetensors"):
-        if stale.name != weights:
+        if stale.name != named:
             stale.unlink()
+
+
+@contextmanager
+def artifact_parts(folder: str | Path, prefix: str) -> Iterator[Path]:
+    """Yield a new sub-folder for artifacts that belong to the one in ``folder``, which the block saves last.
+
+    Its manifest commits them: it must hold the sub-folder's name as ``content["parts"]``. Afterwards the parts that no
+    manifest names are removed, the new ones if the block failed, else those before. Saved into one fixed sub-folder
+    instead, a kill could leave new parts with an old manifest.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    parts.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
+    before = [path for path in folder.glob(f"{prefix}*") if path != parts]
+    try:
+        yield parts
+    finally:
+        committed = _committed_parts(folder) == parts.name
+        for stale in before if committed else [parts]:
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _committed_parts(folder: Path) -> str | None:
+    """Return the parts that the manifest names; None where it names none, or cannot be read."""
+    try:
+        parts: str = read_json(folder / MANIFEST)["content"]["parts"]
+    except (ArtifactError, KeyError, TypeError):
+        return None
+    return parts
 
 
 def load_artifact(folder: str | Path, *, kind: str | None = None) -> Artifact:

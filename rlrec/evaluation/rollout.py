@@ -177,8 +177,7 @@ def evaluate_policies(
 
 def _view(env: RecommendationVectorEnv, policy: Policy, num_envs: int) -> RecommendationVectorEnv:
     """Return a fresh environment with the same people, observed as the policy needs."""
-    observer = getattr(policy, "observer", env.observer)
-    return RecommendationVectorEnv(env.simulator, num_envs, slate_size=env.slate_size, observer=observer)
+    return env.view(num_envs, getattr(policy, "observer", env.observer))
 
 
 def _roll(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.data.sequences import PaddedBatch, Sequences
-from rlrec.models.recommender import Recommender, ScoreKind
+from rlrec.models.recommender import Recommender, ScoreKind, top_of
 from rlrec.models.space import BehaviourSpace
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Heads",
     "RecurrentState",
     "SequenceModel",
+    "top_of",
 ]
 
 _ENCODE_TOKENS = 16_384  # padded behaviours encoded at a time: large enough for the GEMM, small enough for any memory
@@ -82,6 +83,11 @@ class RecurrentState:
                 for mine, theirs in zip(self.tensors, other.tensors, strict=True)
             )
         )
+
+    def put(self, rows: Tensor, other: RecurrentState) -> RecurrentState:
+        """Return this state with the sequences ``rows`` (n,) replaced by ``other``'s n."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return RecurrentState(tuple(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
     @staticmethod
     def cat(states: Sequence[RecurrentState]) -> RecurrentState:
@@ -146,6 +152,17 @@ class SequenceModel(Recommender):
     def interest_size(self) -> int:
         """D."""
 
+    @torch.no_grad()
+    def read(self, tokens: BehaviourBatch, state: RecurrentState) -> RecurrentState:
+        """Return the state after whole histories (B, T); a row of length 0 keeps ``state``'s."""
+        if tokens.item.shape[1] == 0:
+            return state
+        if tokens.item.shape[1] == 1:
+            after = self.step(tokens.at(0), state)[1]
+        else:
+            after = self.forward(tokens._replace(length=tokens.length.clamp(min=1)), state)[1]
+        return after if bool((tokens.length > 0).all()) else after.where(tokens.length == 0, state)
+
     # ---- use ----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -159,13 +176,7 @@ class SequenceModel(Recommender):
         return RecurrentState.cat(states).select(torch.from_numpy(back).to(self.device))
 
     def _encode_batch(self, batch: PaddedBatch) -> RecurrentState:
-        fresh = self.initial_state(len(batch.length))
-        if batch.item.shape[1] == 0:
-            return fresh
-        tokens = BehaviourBatch.from_padded(batch, self.device)
-        longer = tokens._replace(length=tokens.length.clamp(min=1))
-        _, state = self.forward(longer, fresh)
-        return state.where(tokens.length == 0, fresh)
+        return self.read(BehaviourBatch.from_padded(batch, self.device), self.initial_state(len(batch.length)))
 
     @torch.no_grad()
     def scores(self, sequences: Sequences) -> Tensor:

@@ -76,8 +76,10 @@ class SequenceNetwork(nn.Module):
     # ---- in -----------------------------------------------------------------------------------------------------
 
     def item_vectors(self) -> Tensor:
-        """Return the vector of every item, shape (I, E)."""
+        """Return the vector of every item, shape (I, E); without features, the table itself."""
         own = self.item_embedding.weight
+        if not self.item_features.shape[1]:
+            return own
         shown = self._shown()
         own = own if shown is None else own * shown.unsqueeze(1)
         vectors: Tensor = own + self.item_features @ self.feature_weight

@@ -106,12 +106,9 @@ class Recommender(ABC):
         items, values = [np.zeros((0, k), np.int64)], [np.zeros((0, k))]
         for begin in range(0, len(sequences), size):
             part = sequences.select(np.arange(begin, min(begin + size, len(sequences))))
-            scores = score(part)  # (size, I)
-            if exclude_seen:
-                scores = without_seen(scores, part)
-            top, best = best_of(scores, k)
-            items.append(top.cpu().numpy())
-            values.append(best.double().cpu().numpy())
+            top, best = top_of(score(part), part, k, exclude_seen=exclude_seen)
+            items.append(top)
+            values.append(best)
         return np.concatenate(items), np.concatenate(values)
 
     def as_sequences(self, histories: Iterable[Iterable[Hashable]] | Sequences) -> Sequences:
@@ -145,6 +142,19 @@ class Recommender(ABC):
     def load(cls, folder: str | Path) -> Any:
         """Read a model that `save` wrote; nothing is unpickled."""
         return cls._from_artifact(load_artifact(folder, kind=cls.kind))
+
+
+def top_of(
+    scores: Tensor, sequences: Sequences, k: int, *, exclude_seen: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the ``k`` items with the highest scores (n, I) for each history: indices (n, k), best first, and scores.
+
+    Ties go to the lower index. ``exclude_seen`` leaves out the items of the history.
+    """
+    if not 1 <= k <= scores.shape[1]:
+        raise InvalidArgumentError(f"k must lie in 1..{scores.shape[1]} (the catalogue), got {k}")
+    items, values = best_of(without_seen(scores, sequences) if exclude_seen else scores, k)
+    return items.cpu().numpy(), values.double().cpu().numpy()
 
 
 def without_seen(scores: Tensor, sequences: Sequences) -> Tensor:

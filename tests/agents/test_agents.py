@@ -97,3 +97,27 @@ def test_rollouts_pair_the_same_users():
     assert results.estimate("popular", "coverage").value == pytest.approx(1 / N_ITEMS)
     again = evaluate_policies({"greedy": policies["greedy"]}, make_vec(cycle_model(), num_envs=7), n_users=100, seed=3)
     assert again.estimate("greedy").value == pytest.approx(results.estimate("greedy").value)
+
+
+def test_an_interrupted_save_leaves_the_old_agent(agent, tmp_path, monkeypatch):
+    """Also where the new one has another observer: a new observer under old weights would act, and wrongly."""
+    folder = tmp_path / "ppo"
+    agent.save(folder)
+    expected = agent.action_probs(interests())
+    other = AgentPolicy(agent.network, cycle_model(seed=1), agent.config)
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    before = sorted(path.name for path in folder.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr("rlrec.agents.policies.save_artifact", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            other.save(folder)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+    again = AgentPolicy.load(folder)
+    assert np.array_equal(again.action_probs(interests()), expected)
+    assert np.array_equal(again.observer.interests([["i0"]]), agent.observer.interests([["i0"]]))
+    other.save(folder)
+    assert len(list(folder.glob("observer*"))) == 1
+    assert np.array_equal(AgentPolicy.load(folder).observer.interests([["i0"]]), other.observer.interests([["i0"]]))

@@ -31,7 +31,9 @@ def test_fit_then_report(log_file, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["fit", str(log_file), "--out", str(out), *SMALL]
     assert main(command) == 0
-    assert "markov" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for word in ("markov", "popularity", "coverage@3", "novelty@3"):  # whole in 80 columns, not cut to coverag…
+        assert word in printed
     names = {"config.toml", "metrics.jsonl", "metrics.json", "summary.json", "details.json", "tensorboard", "models"}
     assert names <= {path.name for path in out.iterdir()}
     assert {path.name for path in (out / "models").iterdir()} == NAMES

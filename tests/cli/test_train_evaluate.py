@@ -183,3 +183,12 @@ def test_a_file_that_is_no_manifest_is_one_line(tmp_path, capsys):
 )
 def test_a_policy_is_named_by_the_user_or_by_its_run(given, name):
     assert split_name(given)[0] == name
+
+
+def test_slates_are_trained_and_judged(fitted, tmp_path):
+    args = ["--slate-size", "2", "--out"]
+    assert main(["train", str(fitted), *SMALL, *args, str(tmp_path / "pairs")]) == 0
+    judged = ["evaluate", str(fitted), "--policies", str(tmp_path / "pairs"), "--n-users", "60"]
+    assert main([*judged, *args, str(tmp_path / "judged")]) == 0
+    rows = json.loads((tmp_path / "judged" / "summary.json").read_text())["policies"]
+    assert rows["pairs"]["return"]["value"] > rows["random"]["return"]["value"]

@@ -16,7 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rlrec.core.artifacts import MANIFEST, Artifact, atomic_path, load_artifact, read_json, save_artifact, write_json
+from rlrec.core.artifacts import (
+    MANIFEST,
+    Artifact,
+    artifact_parts,
+    atomic_path,
+    load_artifact,
+    read_json,
+    save_artifact,
+    write_json,
+)
 from rlrec.core.errors import ArtifactError, ArtifactNotFoundError, CatalogMismatchError
 
 CATALOG = "ab" * 32
@@ -299,3 +308,37 @@ def test_an_artifact_without_a_catalogue_fits_any(tmp_path):
     artifact = load_artifact(tmp_path)
     assert isinstance(artifact, Artifact)
     artifact.check_catalog("cd" * 32)
+
+
+def save_with_parts(folder, text, *, interrupted=False):
+    with artifact_parts(folder, "part-") as parts:
+        (parts / "note.txt").write_text(text)
+        content = {"parts": parts.name}
+        save_artifact(folder, kind="test", config={}, content=content, arrays={}, catalog_sha256=None)
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def test_parts_are_committed_with_the_manifest_that_names_them(tmp_path):
+    save_with_parts(tmp_path, "old")
+    save_with_parts(tmp_path, "new")
+    (parts,) = tmp_path.glob("part-*")
+    assert load_artifact(tmp_path).content["parts"] == parts.name
+    assert (parts / "note.txt").read_text() == "new"
+    (tmp_path / "usual").mkdir()
+    assert parts.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_failure_before_the_manifest_removes_the_new_parts_and_after_it_the_old(tmp_path):
+    save_with_parts(tmp_path, "old")
+    with pytest.raises(KeyboardInterrupt), artifact_parts(tmp_path, "part-"):
+        raise KeyboardInterrupt
+    (parts,) = tmp_path.glob("part-*")
+    assert (parts / "note.txt").read_text() == "old"
+    with pytest.raises(KeyboardInterrupt):
+        save_with_parts(tmp_path, "new", interrupted=True)
+    assert [path.name for path in tmp_path.glob("part-*")] == [load_artifact(tmp_path).content["parts"]]
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(KeyboardInterrupt), artifact_parts(tmp_path, "new-"):  # a damaged manifest names nothing
+        raise KeyboardInterrupt
+    assert not list(tmp_path.glob("new-*"))

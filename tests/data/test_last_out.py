@@ -7,7 +7,7 @@ import pytest
 
 from rlrec.core.errors import DataError
 from rlrec.data.log import InteractionLog
-from rlrec.data.splits import split_leave_last_out
+from rlrec.data.splits import split_nested_last_out
 
 
 def log(*lengths: int) -> InteractionLog:
@@ -16,7 +16,7 @@ def log(*lengths: int) -> InteractionLog:
 
 
 def test_the_last_two_behaviours_are_kept_out():
-    train, valid, test = split_leave_last_out(log(4, 2, 3))
+    train, valid, test = split_nested_last_out(log(4, 2, 3))
     assert [(int(u), int(i)) for u, i in zip(train.user, train.item, strict=True)] == [
         (0, 0), (0, 1), (1, 0), (1, 1), (2, 0)
     ]  # fmt: skip
@@ -26,4 +26,4 @@ def test_the_last_two_behaviours_are_kept_out():
 
 def test_too_short_histories_are_refused():
     with pytest.raises(DataError, match="leave-last-out needs a user with at least 3 behaviours"):
-        split_leave_last_out(log(2, 2))
+        split_nested_last_out(log(2, 2))

@@ -95,6 +95,35 @@ class OwnBuffer(Shop):
         return (self.features, *rest)
 
 
+class Named(Shop):
+    """The same with observations and actions by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.single_observation_space = spaces.Dict({"features": self.single_observation_space})
+        self.single_action_space = spaces.Dict({"item": spaces.Discrete(4)})
+        self.observation_space = batch_space(self.single_observation_space, N_ENVS)
+        self.action_space = batch_space(self.single_action_space, N_ENVS)
+
+    def reset(self, *, seed=None, options=None):
+        features, infos = super().reset(seed=seed)
+        return {"features": features}, infos
+
+    def step(self, actions):
+        features, *rest, infos = super().step(actions["item"])
+        for row in np.flatnonzero(rest[1]):
+            infos["final_obs"][row] = {"features": infos["final_obs"][row]}
+        return {"features": features}, *rest, infos
+
+
+class NamedNextUsersFeatures(Named):
+    def step(self, actions):
+        observation, *rest, infos = super().step(actions)
+        for row in np.flatnonzero(rest[1]):
+            infos["final_obs"][row] = {"features": observation["features"][row]}
+        return observation, *rest, infos
+
+
 def spoiled(**changes):
     """Return a `Shop` whose step returns something else in these places."""
 
@@ -129,6 +158,7 @@ BROKEN = [
     (IgnoresItsSeed, r"reset\(seed=0\) twice, .* bit by bit, but observation at reset differs; draw every number"),
     (AlwaysTheSame, r"reset\(seed=0\) and reset\(seed=1\) gave the same run, so the seed is ignored"),
     (NextUsersFeatures, r"each of \d+ last observations .* equals the first observation of the next episode"),
+    (NamedNextUsersFeatures, r"each of \d+ last observations .* equals the first observation of the next episode"),
     (SharedStream, r"row 0 changed at step \d+ when only the other rows' actions did; give each row"),
     (OwnBuffer, r"step 2 changed the observations that were returned before it; return a copy"),
     (
@@ -180,8 +210,9 @@ def test_a_broken_environment_gets_a_sentence(make, sentence):
     assert isinstance(caught.value, AssertionError)
 
 
-def test_the_environment_that_the_broken_ones_come_from_passes():
-    check_vector_env(Shop(), n_steps=N_STEPS)
+@pytest.mark.parametrize("make", [Shop, Named])
+def test_the_environments_that_the_broken_ones_come_from_pass(make):
+    check_vector_env(make(), n_steps=N_STEPS)
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
@@ -205,6 +236,19 @@ def test_a_next_step_environment_must_not_act_on_the_restarting_step():
         ConformanceError, match=r"the step after an end restarts the row with reward 0 and neither flag"
     ):
         check_vector_env(Restless(), n_steps=N_STEPS)
+
+
+def test_a_masked_reset_must_leave_the_other_rows():
+    class Forgetful(Shop):
+        """Leaves restarting to the caller, and then restarts everybody."""
+
+        metadata = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
+
+        def finals(self, done):
+            return {}
+
+    with pytest.raises(ConformanceError, match=r"must leave the rows outside the mask as they are; restart only those"):
+        check_vector_env(Forgetful(), n_steps=N_STEPS)
 
 
 def test_what_is_by_design_can_be_said():
