@@ -97,6 +97,7 @@ def train_network(
     with torch_threads(1), torch_seed(seed), unchecked:
         if checkpoint is not None and checkpoint.restore(network, optimizers, state):
             _LOGGER.info("%s: continues after epoch %d", name, state.epoch)
+            metrics.rewind(state.epoch, f"{name}/")
         epochs = range(state.epoch + 1, config.n_epochs + 1)
         bar = progress(epochs, description=f"fit {name}", unit="epoch", show=show_progress)
         for epoch in bar:
