@@ -64,7 +64,7 @@ def main() -> None:
             print(quality(name, result))
         for name, result in record["cold_items"].items():
             print(cold(name, result))
-        if record["cold_users"]:
+        if record["cold_users"] and not record["quality"]:
             print(users(record["cold_users"]))
 
 
