@@ -18,7 +18,7 @@ def cell(row: dict[str, Any], key: str) -> str:
     if row.get(key) is None:
         return "–"
     spread = row.get(f"{key}_sd")
-    digits = 2 if key == "nats" else 4
+    digits = 3 if key == "nats" else 4
     return f"{row[key]:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
 
 
@@ -56,6 +56,22 @@ def users(result: dict[str, Any]) -> str:
     return head + "\n".join(lines) + "\n"
 
 
+def speed(record: dict[str, Any]) -> str:
+    """Return training, inference and memory."""
+    accurate = record["accurate"]
+    lines = [
+        "| what | measured |",
+        "|---|---|",
+        f"| training, fast setting | {record['targets_per_cpu_s']:,.0f} targets/CPU s, {record['gemm_share']:.0%} of GEMM |",
+        f"| training, accurate | {accurate['targets_per_cpu_s']:,.0f} targets/CPU s, {accurate['gemm_share']:.0%} of GEMM |",
+        f"| 100,000 items (sampled) against 3,000 (full) | {record['sampled_softmax_slowdown']:.2f} times slower |",
+        f"| one user, one event, top 10 of 3,400 | {record['one_user_ms']:.2f} ms, median |",
+        f"| `recommend`, 10,000 items | {record['recommend_gemm_share']:.0%} of GEMM |",
+        f"| peak memory of the whole benchmark process | {record['peak_mb']:,.0f} MB |",
+    ]
+    return f"**Speed**, ml-100k, one thread of {record['machine']['processor']}.\n\n" + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     for path in sorted(Path(sys.argv[1]).glob("models-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -64,6 +80,8 @@ def main() -> None:
             print(quality(name, result))
         for name, result in record["cold_items"].items():
             print(cold(name, result))
+        if record["targets_per_cpu_s"] is not None:
+            print(speed(record))
         if record["cold_users"] and not record["quality"]:
             print(users(record["cold_users"]))
 
