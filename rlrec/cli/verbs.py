@@ -24,6 +24,7 @@ VERBS: dict[str, Verb] = {
     "demo": Verb("rlrec.cli.demo", "run the loop on the embedded shop log: fit, train, judge, sample, report"),
     "data": Verb("rlrec.cli.data", "look at a log: what is in it, what was left out; save it to open at once"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "recommend": Verb("rlrec.cli.recommend", "recommend to a user, after a history, or to everyone, and say why"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
     "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
