@@ -5,35 +5,43 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlrec.agents.config import PPOConfig
 from rlrec.cli.command import BaseCommand
-from rlrec.core.artifacts import package_versions, write_json
+from rlrec.cli.journeys import journeys
+from rlrec.core.artifacts import atomic_path, package_versions, write_json
 from rlrec.envs.config import SimulatorConfig
+from rlrec.gan.config import GANConfig
 from rlrec.models.config import LSTMConfig
 
 if TYPE_CHECKING:
+    from rlrec.agents.policies import AgentPolicy
     from rlrec.data.log import InteractionLog
     from rlrec.data.sequences import Sequences
+    from rlrec.evaluation.fidelity import Comparison
+    from rlrec.gan.sequence_gan import SequenceGAN
     from rlrec.models.lstm import LSTMModel
 
 _N_SPEED_STEPS = 30
 _N_SPEED_ENVS = 1_024
+_KAPPAS = (0.02, 0.05, 0.1, 0.3, 1.0)
+_SIMULATED_PER_REAL = 4  # a mean over more simulated sessions than real ones leaves the error with the real ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(BaseCommand):
-    """Fit the user model on the shop log, train an agent on simulated users, judge it, sample a log, write a report.
+    """Run the loop on the shop log: user model, simulator, agent, evaluation, GAN, synthetic log, report.
 
-    Synthetic sequences come from the maximum-likelihood LSTM: adversarial training is not part of this version.
+    Writes lstm/, ppo/, gan/, synthetic.parquet, summary.json, report.html, policies.svg, config.toml,
+    metrics.jsonl, tensorboard/.
     """
 
     log: str = "builtin:eshop2008"
     """The log: a builtin name or a path."""
-    out: Path | None = Path("runs/demo")
+    out: Path = Path("runs/demo")
     """Folder for models, summary.json and report.html."""
     quick: bool = False
     """Train for a few seconds only, to see that everything runs; the numbers mean little."""
@@ -47,6 +55,29 @@ class Command(BaseCommand):
     """The agent."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """How simulated people react."""
+    gan: GANConfig = field(default_factory=GANConfig)
+    """Adversarial training of the generator."""
+    n_synthetic: int = 5_000
+    """Synthetic users to write."""
+    n_probe: int = 3_000
+    """Sessions, real or synthetic, that a detector looks at and that the models of the usefulness test train on."""
+    n_sweep: int = 500
+    """Simulated users on whom each policy is judged for each kappa."""
+
+    def shortened(self) -> Command:
+        """Return the command with everything cut to seconds if ``quick`` was asked for."""
+        if not self.quick:
+            return self
+        return replace(
+            self,
+            model=replace(self.model, n_epochs=1),
+            agent=replace(self.agent, total_steps=16_384),
+            gan=replace(self.gan, n_rounds=4, n_warmup=2, check_every=2, detector_sequences=300),
+            n_users=min(self.n_users, 300),
+            n_synthetic=min(self.n_synthetic, 500),
+            n_probe=min(self.n_probe, 400),
+            n_sweep=min(self.n_sweep, 100),
+        )
 
 
 class _Stages:
@@ -65,25 +96,20 @@ class _Stages:
 
 def run(command: Command) -> int:
     """Run every stage and write the run folder."""
-    from dataclasses import replace
-
-    from rlrec.agents.training import train_agent
-    from rlrec.cli.judging import baseline_policies, judge, policy_rows, print_judgement
+    from rlrec.cli.judging import baseline_policies, judge, kappa_sweep, policy_rows, print_judgement
     from rlrec.cli.runs import data_summary, learning_curve, start_run
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
-    from rlrec.envs.vector import make_vec
+    from rlrec.evaluation.fidelity import Comparison, item_categories
+    from rlrec.evaluation.plots import policies_plot, standalone_svg
+    from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
+    from rlrec.gan.quality import quality_table
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.lstm import LSTMModel
 
-    out = Path("runs/demo") if command.out is None else command.out
-    model_config, agent_config, n_users = command.model, command.agent, command.n_users
-    if command.quick:
-        model_config = replace(model_config, n_epochs=1)
-        agent_config = replace(agent_config, total_steps=16_384)
-        n_users = min(n_users, 300)
+    command, out, seed = command.shortened(), command.out, command.seed
     start_run(out, command)
     stage = _Stages()
     with stage("data", f"Loading {command.log}"):
@@ -91,85 +117,92 @@ def run(command: Command) -> int:
         train, valid, test = split_by_time(log)
         print(f"  {log}")
     with stage("fit", "Fitting the LSTM user model"):
-        lstm = LSTMModel.fit(train, valid=valid, config=model_config, seed=command.seed, folder=out)
+        lstm = LSTMModel.fit(train, valid=valid, config=command.model, seed=seed, folder=out)
         lstm.save(out / "lstm")
-        others = {"markov": MarkovModel.fit(train), "popularity": PopularityModel.fit(train)}
-        models = _rank({"lstm": lstm, **others}, test)
+        models = {"lstm": lstm, "markov": MarkovModel.fit(train), "popularity": PopularityModel.fit(train)}
+        ranking = {name: evaluate_ranking(model, test).summary() for name, model in models.items()}
     with stage("heldout", "Fitting a second user model on the test period"):
-        heldout = LSTMModel.fit(test, valid=valid, config=model_config, seed=command.seed + 1)
-    env = make_vec(lstm, num_envs=command.num_envs, config=command.simulator, seed=command.seed)
+        heldout = LSTMModel.fit(test, valid=valid, config=command.model, seed=seed + 1)
+        heldout.save(out / "heldout")
     with stage("train", "Training PPO on simulated users"):
-        agent = train_agent(env, agent_config, seed=command.seed, folder=out)
-        agent.save(out / "ppo")
+        agent = _train(lstm, command)
     with stage("evaluate", "Judging the policies at home and in the held-out simulator"):
-        policies = {**baseline_policies(lstm, seed=command.seed), "ppo": agent}
-        home, away = judge(
-            policies, lstm, heldout=heldout, config=command.simulator, n_users=n_users, seed=command.seed
+        policies = {**baseline_policies(lstm, seed=seed), "ppo": agent}
+        users = {"n_users": command.n_users, "seed": seed}
+        home, away = judge(policies, lstm, heldout=heldout, config=command.simulator, **users)
+        sweep = kappa_sweep(policies, lstm, _KAPPAS, config=command.simulator, n_users=command.n_sweep, seed=seed)
+    compared = Comparison(test.sequences(), train.sequences(), item_categories(train), seed, command.n_probe)
+    with stage("fidelity", "Comparing freely simulated sessions with held-out real ones"):
+        fidelity, free = _fidelity(lstm, compared, valid.sequences(), seed)
+        speed = _speed(lstm, command)
+    with stage("gan", "Training the generator against a discriminator, and its control"):
+        gan = _adversarial(lstm, train, valid, command)
+    with stage("synthetic", "Sampling synthetic sessions and asking what they are good for"):
+        gan.sample(command.n_synthetic, seed=seed).to_parquet(out / "synthetic.parquet")
+        synthetic, samples = quality_table(
+            gan, train, compared=compared, other_real=valid.sequences(), test=test, seed=seed
         )
-    with stage("synthetic", "Sampling sessions and comparing them with real ones"):
-        fidelity, synthetic, samples = _compare(lstm, train, valid, test, command.seed)
+    rows = policy_rows(home, away)
     summary = {
         "data": data_summary(log),
-        "models": models,
-        "simulator": {"user_steps_per_cpu_second": _speed(lstm, command), "fidelity": fidelity},
-        "policies": policy_rows(home, away),
+        "models": ranking,
+        "simulator": {"user_steps_per_cpu_second": speed, "fidelity": fidelity},
+        "policies": rows,
         "synthetic": synthetic,
+        "gan": asdict(gan.record),
         "seconds": stage.seconds,
         "versions": package_versions(),
-        "seed": command.seed,
+        "seed": seed,
     }
+    drawn = {"real": compared.real, "simulated": free, "synthetic": samples["gan"]}
     details = ReportDetails(
         valid_nll=None if lstm.record is None else lstm.record.valid_nll,
         ppo_curve=learning_curve(out),
-        session_lengths={name: part.lengths for name, part in samples.items()},
-        item_popularity={name: _counts(part, log.n_items) for name, part in samples.items()},
-        journeys=_journeys(agent, lstm, log, command),
+        session_lengths={name: part.lengths for name, part in drawn.items()},
+        item_popularity={name: part.item_counts(log.n_items) for name, part in drawn.items()},
+        journeys=journeys(agent, lstm, log.catalog, config=command.simulator, seed=seed + 2),
+        kappa_sweep=sweep,
         licence=log.notes.get("licence"),
-        notes=("Synthetic sequences come from the maximum-likelihood LSTM; adversarial training is not in it yet.",),
+        notes=(gan.kept_sentence,),
     )
     details.save(out)
     write_json(out / "summary.json", summary)
-    print_judgement(home, away)
     write_report(summary, details, out / "report.html")
-    print(f"summary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
+    with atomic_path(out / "policies.svg") as temporary:
+        temporary.write_text(standalone_svg(policies_plot(rows)), encoding="utf-8")
+    print_judgement(home, away)
+    print(f"\n{gan.kept_sentence}\nsummary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
     return 0
 
 
-def _rank(models: dict[str, Any], test: InteractionLog) -> dict[str, dict[str, float]]:
-    from rlrec.evaluation.ranking import evaluate_ranking
+def _train(lstm: LSTMModel, command: Command) -> AgentPolicy:
+    from rlrec.agents.training import train_agent
+    from rlrec.envs.vector import make_vec
 
-    return {name: evaluate_ranking(model, test).summary() for name, model in models.items()}
+    env = make_vec(lstm, num_envs=command.num_envs, config=command.simulator, seed=command.seed)
+    agent = train_agent(env, command.agent, seed=command.seed, folder=command.out)
+    agent.save(command.out / "ppo")
+    return agent
 
 
-def _compare(
-    lstm: LSTMModel, train: InteractionLog, valid: InteractionLog, test: InteractionLog, seed: int
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Sequences]]:
-    """Return fidelity and synthetic numbers beside real-vs-real, and the samples that they were computed on."""
-    from rlrec.evaluation.fidelity import compare_sequences as compare
-    from rlrec.evaluation.fidelity import copied_share, item_categories, real_vs_real
+def _fidelity(
+    lstm: LSTMModel, compared: Comparison, other_real: Sequences, seed: int
+) -> tuple[dict[str, dict[str, Any]], Sequences]:
+    """Return the table of sessions simulated without a recommender beside real ones, and the sessions."""
     from rlrec.gan.sampling import generate_sequences
 
-    real, past = test.sequences(), train.sequences()
-    sample = generate_sequences(lstm, len(real), seed=seed)
-    categories = item_categories(train)
-    found = compare(real, sample, seed=seed, categories=categories, reference=past)
-    ceiling = real_vs_real(real, valid.sequences(), seed=seed, categories=categories, reference=past)
-    fidelity: dict[str, Any] = {
-        "session_length_mean": {"real": float(real.lengths.mean()), "simulated": float(sample.lengths.mean())}
-    }
-    synthetic: dict[str, Any] = {}
-    for name, value in found.items():
-        fidelity.setdefault(name, {"simulated": value, "real_vs_real": ceiling.get(name)})
-        synthetic[name] = {"mle": value, "real_vs_real": ceiling.get(name)}
-    for name, value in copied_share(sample, past).items():
-        synthetic[f"copied_{name}"] = {"mle": value}
-    return fidelity, synthetic, {"real": real, "simulated": sample}
+    free = generate_sequences(lstm, _SIMULATED_PER_REAL * len(compared.real), seed=seed)
+    return compared.table({"simulated": free}, other_real=other_real), free
 
 
-def _counts(sequences: Sequences, n_items: int) -> Any:
-    import numpy as np
+def _adversarial(lstm: LSTMModel, train: InteractionLog, valid: InteractionLog, command: Command) -> SequenceGAN:
+    from rlrec.gan.sequence_gan import SequenceGAN
 
-    return np.bincount(sequences.item, minlength=n_items)
+    gan = SequenceGAN.fit(
+        train, init=lstm, valid=valid, config=command.gan, seed=command.seed, folder=command.out / "gan"
+    )
+    gan.save(command.out / "gan")
+    return gan
 
 
 def _speed(lstm: LSTMModel, command: Command) -> float:
@@ -186,32 +219,3 @@ def _speed(lstm: LSTMModel, command: Command) -> float:
     for action in actions:
         env.step(action)
     return round(_N_SPEED_STEPS * _N_SPEED_ENVS / (time.process_time() - begin), 1)
-
-
-def _journeys(agent: Any, lstm: LSTMModel, log: InteractionLog, command: Command, n: int = 3) -> list[list[str]]:
-    """Return what happened to a few simulated users whom the agent served, items in words."""
-    from rlrec.envs.single import RecommendationEnv
-
-    journeys = []
-    for user in range(n):
-        env = RecommendationEnv(lstm, config=command.simulator)
-        observation, _ = env.reset(seed=command.seed + 2, options={"user": user})
-        lines, over = [], False
-        while not over:
-            action, _ = agent.predict(observation[None], deterministic=True)
-            observation, _, left, late, info = env.step(int(action[0]))
-            over = left or late
-            lines.append(_line(log, int(action[0]), info, left))
-        journeys.append(lines)
-    return journeys
-
-
-def _line(log: InteractionLog, action: int, info: dict[str, Any], left: bool) -> str:
-    shown = f"shown {log.catalog.describe(action)}: "
-    if info["clicked_item"] >= 0:
-        shown += "clicked"
-    elif info["item"] >= 0:
-        shown += f"passed, found {log.catalog.describe(info['item'])} alone"
-    else:
-        shown += "passed"
-    return shown + ("; left" if left else "")

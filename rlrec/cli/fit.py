@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.tables import print_table
 from rlrec.models.config import LSTMConfig, MarkovConfig
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run(command: Command) -> int:
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report_details import ReportDetails
+    from rlrec.evaluation.report_tables import models_table
 
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
@@ -77,7 +78,7 @@ def run(command: Command) -> int:
         "seed": command.seed,
     }
     write_json(command.out / "summary.json", summary)
-    print_models(scores)
+    print_table(models_table(scores))
     print(f"models and numbers are in {command.out}; for a page: rlrec report {command.out}")
     return 0
 
@@ -109,19 +110,3 @@ def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -
     began = time.perf_counter()
     model = LSTMModel.fit(test, valid=valid, config=command.lstm, seed=command.seed + 1)
     return model, time.perf_counter() - began
-
-
-def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the comparison as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from rlrec.evaluation.report_tables import models_table
-
-    laid_out = models_table(scores)
-    table = Table(title=laid_out.caption, box=None, padding=(0, 1, 0, 0))  # 80 columns hold every name
-    for index, column in enumerate(laid_out.columns):
-        table.add_column(column, justify="right" if index else "left")
-    for name, cells in laid_out.rows:
-        table.add_row(name, *(cell.text for cell in cells))
-    Console().print(table)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rlrec.envs.config import SimulatorConfig
@@ -50,6 +51,25 @@ def judge(
         return evaluate_policies(policies, env, n_users=n_users, seed=seed + 1)
 
     return results(model), None if heldout is None else results(heldout)
+
+
+def kappa_sweep(
+    policies: Mapping[str, Policy],
+    model: SequenceModel,
+    kappas: Sequence[float],
+    *,
+    config: SimulatorConfig,
+    n_users: int,
+    seed: int = 0,
+) -> dict[str, list[dict[str, float]]]:
+    """Return each policy's mean return over a range of kappa, which a log without exposures cannot tell."""
+    points: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
+    for kappa in kappas:
+        results, _ = judge(policies, model, config=replace(config, kappa=kappa), n_users=n_users, seed=seed)
+        for name in policies:
+            found = results.estimate(name)
+            points[name].append({"kappa": kappa, "value": found.value, "low": found.low, "high": found.high})
+    return points
 
 
 def policy_rows(home: RolloutResults, away: RolloutResults | None) -> dict[str, dict[str, Any]]:

@@ -10,9 +10,11 @@ from rlrec.core.errors import ArtifactNotFoundError
 
 if TYPE_CHECKING:
     from rlrec.core.protocols import Policy
+    from rlrec.gan.sequence_gan import SequenceGAN
     from rlrec.models.base import SequenceModel
 
 _MODEL_PLACES = ("models/lstm", "lstm")  # in the folders of fit and demo
+_GAN_PLACES = ("gan",)  # in those of gan and demo
 _POLICY_PLACES = ("policy", "ppo")  # in those of train and demo
 
 
@@ -37,6 +39,13 @@ def load_policy(path: Path, *, slate_size: int = 1, seed: int = 0) -> Policy:
     if load_artifact(folder).kind.startswith("models/"):
         return GreedyPolicy(load_observer(folder), slate_size, seed=seed)
     return AgentPolicy.load(folder, seed=seed)
+
+
+def load_gan(path: Path) -> SequenceGAN:
+    """Read a saved GAN: its folder, or the run folder of ``rlrec gan`` or ``rlrec demo``."""
+    from rlrec.gan.sequence_gan import SequenceGAN
+
+    return SequenceGAN.load(_find(path, _GAN_PLACES, "saved GAN; give the folder that rlrec gan wrote"))
 
 
 def _find(path: Path, places: tuple[str, ...], wanted: str) -> Path:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from rlrec.core.artifacts import atomic_path
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.catalog import ItemCatalog
 from rlrec.data.cleaning_report import CleaningReport
@@ -270,6 +272,11 @@ class InteractionLog:
     def to_polars(self) -> pl.DataFrame:
         """Return the canonical columns as a Polars table."""
         return pandas_to_polars(self.to_pandas())
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the canonical columns as one Parquet file, whole or not at all; `load_log` reads it back."""
+        with atomic_path(path) as temporary:
+            self.to_polars().write_parquet(temporary)
 
     @cached_property
     def sha256(self) -> str:

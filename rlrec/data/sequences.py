@@ -118,6 +118,10 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def item_counts(self, n_items: int) -> NDArray[np.int64]:
+        """Return how often each item occurs, (n_items,)."""
+        return np.bincount(self.item, minlength=n_items)
+
     @property
     def n_events(self) -> int:
         """Behaviours in all."""

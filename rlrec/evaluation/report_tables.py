@@ -10,23 +10,26 @@ from rlrec.evaluation.report_numbers import bounds, by_metric, interval_text, nu
 
 _COLUMN_WORDS = {
     "real_vs_real": "real vs real",
-    "mle": "control (maximum likelihood)",
+    "train_vs_real": "training vs real",
+    "mle": "maximum-likelihood LSTM",
+    "control": "control (as many steps, no adversary)",
     "gan": "GAN",
     "value": "measured",
 }
-_COLUMN_ORDER = ("real", "value", "simulated", "gan", "mle", "real_vs_real")
+_COLUMN_ORDER = ("real", "value", "simulated", "gan", "control", "mle", "train_vs_real", "real_vs_real")
 _METRIC_WORDS = {
     "session_length_mean": "mean session length",
-    "session_length_distance": "distance of session lengths",
+    "session_length_wasserstein": "session lengths, Wasserstein distance (behaviours)",
+    "session_length_ks": "session lengths, Kolmogorov-Smirnov distance",
+    "gap_jsd": "times between behaviours, JSD",
     "repeat_rate": "share of repeated items",
     "item_jsd": "item popularity, JSD",
-    "item_popularity_jsd": "item popularity, JSD",
-    "popularity_jsd": "item popularity, JSD",
     "transition_jsd": "transitions, JSD",
     "c2st_auc": "a classifier telling them from real, AUC (0.5: it cannot)",
     "tstr_ndcg@10": "trained on it, tested on real, NDCG@10",
     "trtr_ndcg@10": "trained on real, tested on real, NDCG@10",
-    "copied_share": "share of sessions copied from training",
+    "copied_share": "share of sessions of 5 or more copied from training",
+    "copied_5grams": "share of runs of 5 items that training has",
 }
 _POLICY_COLUMNS = {
     "return": "return, home",

@@ -23,7 +23,6 @@ def quality_table(
     compared: Comparison,
     other_real: Sequences,
     test: InteractionLog,
-    n_training: int = 3_000,
     seed: int = 0,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Sequences]]:
     """Return measure -> column -> value for each arm of a GAN, and the samples behind it.
@@ -36,10 +35,8 @@ def quality_table(
         Further real sessions, for the real-vs-real column.
     test : InteractionLog
         Real log on which models trained on each sample are tested.
-    n_training : int
-        Most sessions that each of those models is trained on.
     """
-    n_training = min(n_training, len(train.sequences()))
+    n_training = min(compared.max_n, len(train.sequences()))
     n = max(len(compared.real), n_training)
     samples = {
         column: generate_sequences(gan.arms[arm], n, seed=seed)  # type: ignore[index]
@@ -49,6 +46,7 @@ def quality_table(
     period = Period.after(train)
     logs = {column: sequences_to_log(sample, train, period=period) for column, sample in samples.items()}
     ndcg = training_utility({"real": train, **logs}, test, seed=seed)
-    table["tstr_ndcg@10"] = {column: ndcg[column].to_dict() for column in samples}
-    table["trtr_ndcg@10"] = {"real": ndcg["real"].to_dict()}
+    trtr = ndcg["real"].to_dict()
+    table["tstr_ndcg@10"] = {column: ndcg[column].to_dict() for column in samples} | {"real_vs_real": trtr}
+    table["trtr_ndcg@10"] = {"real": trtr}
     return table, samples

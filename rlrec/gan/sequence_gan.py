@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from rlrec.core.artifacts import load_artifact, save_artifact
+from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.checks import check_at_least
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError
@@ -130,6 +128,16 @@ class SequenceGAN:
         return self.arms[self.kept]
 
     @property
+    def kept_sentence(self) -> str:
+        """Which generator was kept and on what evidence, in words."""
+        auc = ", ".join(f"{name} {value:.3f}" for name, value in self.record.auc.items())
+        stopped = f" The adversarial run was stopped: {self.record.collapsed}." if self.record.collapsed else ""
+        return (
+            f"The synthetic log comes from the {self.kept!r} generator: a classifier found its validation samples the "
+            f"hardest to tell from real sessions (AUC: {auc}; differences below .02 are noise).{stopped}"
+        )
+
+    @property
     def control(self) -> LSTMModel:
         """The equal-step maximum-likelihood control."""
         return self.arms["control"]
@@ -159,24 +167,18 @@ class SequenceGAN:
         They go to a folder of their own, then the manifest that names it is renamed into place: a kill leaves the old
         GAN or the new one.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        parts = Path(tempfile.mkdtemp(prefix=_PARTS, dir=folder))
-        for name, model in self.arms.items():
-            model.save(parts / name)
-        save_log(self.template, parts / "catalog")
-        record = asdict(self.record)
-        save_artifact(
-            folder,
-            kind=self.kind,
-            config=config_to_dict(self.config),
-            content={"parts": parts.name, "record": record, "period": list(self.period)},
-            arrays={},
-            catalog_sha256=self.model.space.catalog_sha256,
-        )
-        for stale in folder.glob(f"{_PARTS}*"):
-            if stale != parts:
-                shutil.rmtree(stale)
+        with artifact_parts(folder, _PARTS) as parts:
+            for name, model in self.arms.items():
+                model.save(parts / name)
+            save_log(self.template, parts / "catalog")
+            save_artifact(
+                folder,
+                kind=self.kind,
+                config=config_to_dict(self.config),
+                content={"parts": parts.name, "record": asdict(self.record), "period": list(self.period)},
+                arrays={},
+                catalog_sha256=self.model.space.catalog_sha256,
+            )
 
     @classmethod
     def load(cls, folder: str | Path) -> SequenceGAN:
