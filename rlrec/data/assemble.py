@@ -114,7 +114,22 @@ def index_ids(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any],
         distinct = pl.concat([known, distinct.filter(~distinct.is_in(known.implode()))])
     index = pl.DataFrame({ids.name: distinct}).with_row_index("__index")
     codes = ids.to_frame().join(index, on=ids.name, how="left", maintain_order="left")["__index"]
-    return codes.to_numpy(), Vocabulary(distinct.to_numpy() if distinct.dtype.is_integer() else distinct.to_list())
+    return codes.to_numpy(), _vocabulary(distinct)
+
+
+def index_distinct(ids: pl.Series) -> tuple[NDArray[Any], Vocabulary]:
+    """Do what `index_ids` does without a table, for ids of which none stands twice."""
+    order = ids.arg_sort().to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place, _vocabulary(ids.gather(order))
+
+
+def _vocabulary(distinct: pl.Series) -> Vocabulary:
+    """Return the vocabulary of ids that `unique` made distinct."""
+    if distinct.dtype == pl.UInt64:
+        return Vocabulary(distinct.to_numpy())
+    return Vocabulary.from_distinct(distinct.to_numpy().copy())
 
 
 def _codes(frame: pl.DataFrame, name: str) -> NDArray[Any] | None:
