@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rlrec.agents.config import PPOConfig
 from rlrec.cli.command import BaseCommand
 from rlrec.cli.journeys import journeys
-from rlrec.core.artifacts import package_versions, write_json
+from rlrec.core.artifacts import atomic_path, package_versions, write_json
 from rlrec.envs.config import SimulatorConfig
 from rlrec.gan.config import GANConfig
 from rlrec.models.config import LSTMConfig
@@ -35,7 +35,8 @@ _SIMULATED_PER_REAL = 4  # a mean over more simulated sessions than real ones le
 class Command(BaseCommand):
     """Run the loop on the shop log: user model, simulator, agent, evaluation, GAN, synthetic log, report.
 
-    Writes lstm/, ppo/, gan/, synthetic.parquet, summary.json, report.html, config.toml, metrics.jsonl, tensorboard/.
+    Writes lstm/, ppo/, gan/, synthetic.parquet, summary.json, report.html, policies.svg, config.toml,
+    metrics.jsonl, tensorboard/.
     """
 
     log: str = "builtin:eshop2008"
@@ -100,6 +101,7 @@ def run(command: Command) -> int:
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.fidelity import Comparison, item_categories
+    from rlrec.evaluation.plots import policies_plot, standalone_svg
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
@@ -140,11 +142,12 @@ def run(command: Command) -> int:
         synthetic, samples = quality_table(
             gan, train, compared=compared, other_real=valid.sequences(), test=test, seed=seed
         )
+    rows = policy_rows(home, away)
     summary = {
         "data": data_summary(log),
         "models": ranking,
         "simulator": {"user_steps_per_cpu_second": speed, "fidelity": fidelity},
-        "policies": policy_rows(home, away),
+        "policies": rows,
         "synthetic": synthetic,
         "gan": asdict(gan.record),
         "seconds": stage.seconds,
@@ -165,6 +168,8 @@ def run(command: Command) -> int:
     details.save(out)
     write_json(out / "summary.json", summary)
     write_report(summary, details, out / "report.html")
+    with atomic_path(out / "policies.svg") as temporary:
+        temporary.write_text(standalone_svg(policies_plot(rows)), encoding="utf-8")
     print_judgement(home, away)
     print(f"\n{gan.kept_sentence}\nsummary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
     return 0

@@ -29,10 +29,13 @@ VERBS: dict[str, Verb] = {
     "data convert": Verb("rlrec.cli.data_convert", "any log, of any size, to the form that opens at once"),
     "data download": Verb("rlrec.cli.data_download", "fetch a public log by name, with its terms"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "recommend": Verb("rlrec.cli.recommend", "recommend to a user, after a history, or to everyone, and say why"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
+    "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),
+    "ope": Verb("rlrec.cli.ope", "judge a policy on another's log, or test the estimators where truth is known"),
     "report": Verb("rlrec.cli.report", "build a run's report.html again from its folder"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }
