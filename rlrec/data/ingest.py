@@ -113,13 +113,16 @@ def ingest_log(source: Any, folder: str | Path, *, show_progress: bool | None = 
         parts = _deal(rows, users, items, events, scratch)
         _write(parts, writer.data, cleaner, rows)
         shutil.rmtree(scratch)
-        catalog = ItemCatalog(items.vocabulary, align_features(items.table, ITEM_ID, items.vocabulary))
+        missing = cleaner.policy.missing_feature
+        item_features = align_features(items.table, ITEM_ID, items.vocabulary, missing)
+        user_features = align_features(users.table, USER_ID, users.vocabulary, missing)
+        catalog = ItemCatalog(items.vocabulary, item_features)
         writer.commit(
             name=raw.name,
             event_names=events.names,
             users=users.vocabulary,
             catalog=catalog,
-            user_features=save_features(align_features(users.table, USER_ID, users.vocabulary), writer.data / "users"),
+            user_features=save_features(user_features, writer.data / "users"),
             item_features=save_features(catalog.features, writer.data / "items"),
             notes=raw.notes,
             cleaning=cleaner.finish(),
