@@ -81,7 +81,9 @@ class IdEncoder:
         self._table.add(distinct)
         first = np.empty(len(distinct), np.int64)
         first[self._table.find(hashes[rows]) - self.size] = rows
-        self._checks = np.concatenate([self._checks, checks[first]])
+        if self.size + len(distinct) > len(self._checks):
+            self._checks = np.concatenate([self._checks, np.zeros(self.size + len(distinct), np.uint64)])
+        self._checks[self.size : self.size + len(distinct)] = checks[first]
         self._ids.append(ids.gather(first))
         self.size += len(distinct)
 
@@ -102,7 +104,10 @@ class IdEncoder:
 
 
 class HashTable:
-    """Sorted hashes with an index of their leading bits: a lookup reads one place of the index and one or two hashes.
+    """Hashes and their codes 0, 1, ... in the order in which they were added.
+
+    New hashes go to a small table, which joins the large one when it has grown to a quarter of it: so the cost of
+    adding them block by block stays in proportion to their number.
 
     Examples
     --------
@@ -113,22 +118,51 @@ class HashTable:
     """
 
     def __init__(self) -> None:
-        self._hashes = np.array([_LAST])  # the end, so that no lookup runs over it
-        self._codes = np.array([-1], np.int32)
-        self._reindex()
+        self._size = 0
+        self._large, self._small = _Level.empty(), _Level.empty()
 
     def add(self, hashes: NDArray[np.uint64]) -> None:
         """Give the next codes to distinct hashes that are not in the table."""
-        n = len(self._hashes) - 1
-        both = np.concatenate([self._hashes[:-1], hashes])
-        codes = np.concatenate([self._codes[:-1], np.arange(n, n + len(hashes), dtype=np.int32)])
-        order = np.argsort(both)
-        self._hashes = np.append(both[order], _LAST)
-        self._codes = np.append(codes[order], np.int32(-1))
-        self._reindex()
+        codes = np.arange(self._size, self._size + len(hashes), dtype=np.int32)
+        self._size += len(hashes)
+        self._small = self._small.joined(_Level(hashes, codes))
+        if len(self._small) * 4 > len(self._large):
+            self._large, self._small = self._large.joined(self._small), _Level.empty()
 
     def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return the code of each hash, -1 where it is not in the table."""
+        codes = self._large.find(hashes)
+        if len(self._small):
+            missing = np.flatnonzero(codes < 0)
+            codes[missing] = self._small.find(hashes[missing])
+        return codes
+
+
+class _Level:
+    """Sorted hashes with an index of their leading bits: a lookup reads one place of it and one or two hashes."""
+
+    def __init__(self, hashes: NDArray[np.uint64], codes: NDArray[np.int32]) -> None:
+        order = np.argsort(hashes)
+        self._hashes = np.append(hashes[order], _LAST)  # the end, so that no lookup runs over it
+        self._codes = np.append(codes[order], np.int32(-1))
+        bits = len(self._hashes).bit_length() + 1  # one more than it takes: most places hold one hash or none
+        self._shift = np.uint64(64 - bits)
+        counts = np.bincount((self._hashes[:-1] >> self._shift).astype(np.int64), minlength=1 << bits)
+        self._begin = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+
+    @classmethod
+    def empty(cls) -> _Level:
+        return cls(np.zeros(0, np.uint64), np.zeros(0, np.int32))
+
+    def joined(self, other: _Level) -> _Level:
+        """Return the hashes of both."""
+        return _Level(
+            np.concatenate([self._hashes[:-1], other._hashes[:-1]]),
+            np.concatenate([self._codes[:-1], other._codes[:-1]]),
+        )
+
+    def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the code of each hash, -1 where it is not here."""
         place = self._begin[hashes >> self._shift]
         there = self._hashes[place]
         behind = np.flatnonzero(there < hashes)
@@ -140,9 +174,5 @@ class HashTable:
         codes[there != hashes] = -1
         return codes
 
-    def _reindex(self) -> None:
-        """Index the leading bits: one more than it takes to count the hashes, so that most places hold one or none."""
-        bits = len(self._hashes).bit_length() + 1
-        self._shift = np.uint64(64 - bits)
-        counts = np.bincount((self._hashes[:-1] >> self._shift).astype(np.int64), minlength=1 << bits)
-        self._begin = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+    def __len__(self) -> int:
+        return len(self._codes) - 1
