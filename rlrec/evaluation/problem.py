@@ -63,11 +63,12 @@ class Problem:
         """Estimate with a hyper-parameter that trades bias for variance; ``None`` lets SLOPE choose it."""
         if value is not None:
             check_between(name, value, 0.0, 1.0) if name == "mixing" else check_positive(name, value)
-            return self.estimate(rule(value), on_range=on_range)
+            caveats = (f"the interval leaves out the bias of {name} = {value:.4g}",)
+            return self.estimate(rule(value), on_range=on_range, caveats=caveats)
         grid = parameter_grid(name, self.weights)
         candidates = [rule(float(value)) for value in grid]
         best = choose(candidates)
-        caveats = (f"{name} = {grid[best]:.4g} was chosen by SLOPE",)
+        caveats = (f"{name} = {grid[best]:.4g} was chosen by SLOPE; the interval leaves out its bias",)
         return self.estimate(candidates[best], on_range=on_range, caveats=caveats)
 
     @property
