@@ -78,11 +78,12 @@ class RatioTerms:
         Its mean is 0 and its standard deviation over :math:`\sqrt U` is the standard error of the estimate.
         """
         if self.denominators is None:
-            centred: FloatArray = self.numerators - self.numerators.mean(axis=0)
+            centred: FloatArray = self.numerators - (self._ratios[0] if self.numerators.ndim == 1 else self._ratios)
             return centred if centred.ndim == 1 else centred.sum(axis=1)
         means = self._totals / self.n_units
         if self.numerators.ndim == 1:
-            residual: FloatArray = self.numerators - self._ratios[0] * self.denominators
+            residual: FloatArray = self.denominators * (-self._ratios[0])
+            residual += self.numerators
             residual /= means[0]
             return residual
         values: FloatArray = self.numerators @ (1 / means) - self.denominators @ (self._ratios / means)
