@@ -117,6 +117,13 @@ class RatioTerms:
         variances = np.einsum("ru,ru->r", counts, residuals) / (self.n_units - 1)
         return ratios.sum(axis=1), np.sqrt(variances / self.n_units)
 
+    def moved_to(self, value: float) -> RatioTerms:
+        """Return terms of another value with the same influences: the interval keeps its length."""
+        tops, bottoms = self.columns()
+        share = (value - self.value) / tops.shape[1]
+        moved = tops + share * bottoms
+        return RatioTerms(moved.reshape(self.numerators.shape), self.denominators)
+
     def minus(self, other: RatioTerms) -> RatioTerms:
         """Return the terms of the difference of two estimates on the same units, so that common luck cancels."""
         tops, bottoms = self.columns()

@@ -42,6 +42,21 @@ def test_tuning_does_no_harm():
 def test_what_was_chosen_and_its_bias_are_told():
     log, target = BanditWorld().draw(300, np.random.default_rng(0))
     assert any(
-        note.endswith("was chosen by SLOPE; the interval leaves out its bias") for note in dros(log, target).notes
+        note.endswith("was chosen by SLOPE; the interval is that of the least biased choice")
+        for note in dros(log, target).notes
     )
     assert "the interval leaves out the bias of clip = 2" in clipped_ips(log, target, clip=2.0).notes
+
+
+def test_the_interval_of_a_choice_is_as_long_as_that_of_the_least_biased():
+    log, target = BanditWorld(away=1.2).draw(2000, np.random.default_rng(1))
+    chosen, plain = clipped_ips(log, target), ips(log, target)
+    np.testing.assert_allclose(chosen.evidence.terms.influence, plain.evidence.terms.influence, atol=1e-12)
+    assert chosen.low <= chosen.value <= chosen.high
+
+
+def test_terms_move_to_a_value_and_keep_their_influence():
+    terms = RatioTerms(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    moved = terms.moved_to(2.0)
+    assert moved.value == 2.0
+    np.testing.assert_allclose(moved.influence, terms.influence, atol=1e-12)
