@@ -36,14 +36,15 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it is a bij
 
 def repeat_rate(sequences: Sequences) -> float:
     """Return the share of behaviours whose item came before in the same sequence."""
-    return float(_is_repeat(sequences).mean()) if sequences.n_events else 0.0
+    return float(is_repeat(sequences).mean()) if sequences.n_events else 0.0
 
 
 def _owner(sequences: Sequences) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(sequences)), sequences.lengths)
 
 
-def _is_repeat(sequences: Sequences) -> NDArray[np.bool_]:
+def is_repeat(sequences: Sequences) -> NDArray[np.bool_]:
+    """Return which behaviours take up an item that came before in the same sequence, (N,)."""
     key = _owner(sequences) * _width(sequences) + sequences.item
     repeat = np.ones(len(key), np.bool_)
     repeat[np.unique(key, return_index=True)[1]] = False
@@ -203,7 +204,7 @@ def sequence_features(
     rank = np.full(max(_width(sequences), int(top_items.max(initial=-1)) + 1), len(top_items))
     rank[top_items] = np.arange(len(top_items))
     n_events = int(sequences.event.max(initial=0)) + 1
-    columns = [length, mean(_is_repeat(sequences)), mean(immediate), mean(sequences.gap)]
+    columns = [length, mean(is_repeat(sequences)), mean(immediate), mean(sequences.gap)]
     blocks = [np.stack(columns, axis=1), shares(rank[sequences.item], len(top_items))]
     blocks.append(shares(sequences.event, max(n_events, 2))[:, :2])
     blocks += [shares(levels[sequences.item], int(levels.max(initial=0)) + 1) for levels in categories]
@@ -212,9 +213,15 @@ def sequence_features(
     return np.concatenate(blocks, axis=1)
 
 
-def _typicality(sequences: Sequences, reference: Sequences) -> tuple[FloatArray, FloatArray]:
-    """Return the opening item's log share, and the mean log p(next | item), under smoothed counts of ``reference``."""
-    width, n = _width(sequences, reference), len(sequences)
+def typicality(sequences: Sequences, reference: Sequences) -> tuple[FloatArray, FloatArray]:
+    """Return how usual openings and transitions are under smoothed counts of ``reference``, nats.
+
+    Returns
+    -------
+    opening : (S,) log popularity of each sequence's first item, 0 where it is empty
+    transitions : (M,) log p(next | item) of every transition inside a sequence, in order
+    """
+    width = _width(sequences, reference)
     popularity = (np.bincount(reference.item, minlength=width) + 1.0) / (reference.n_events + width)
     keys, counts = np.unique(_pairs(reference, width), return_counts=True)
     total = np.bincount(keys // width, weights=counts, minlength=width)
@@ -223,12 +230,18 @@ def _typicality(sequences: Sequences, reference: Sequences) -> tuple[FloatArray,
     seen = np.where(keys[place] == pair, counts[place], 0) if len(keys) else np.zeros(len(pair))
     before, after = pair // width, pair % width
     log_p = np.log((seen + _PULL * popularity[after]) / (total[before] + _PULL))
-    owner = _owner(sequences)[1:][np.diff(_owner(sequences)) == 0]
-    mean = np.bincount(owner, weights=log_p, minlength=n) / np.maximum(sequences.lengths - 1, 1)
-    opening = np.zeros(n)
+    opening = np.zeros(len(sequences))
     filled = sequences.lengths > 0
     opening[filled] = np.log(popularity[sequences.item[sequences.offsets[:-1][filled]]])
-    return opening, mean
+    return opening, log_p
+
+
+def _typicality(sequences: Sequences, reference: Sequences) -> tuple[FloatArray, FloatArray]:
+    """Return the opening item's log share, and the mean log p(next | item), under smoothed counts of ``reference``."""
+    opening, log_p = typicality(sequences, reference)
+    owner = _owner(sequences)[1:][np.diff(_owner(sequences)) == 0]
+    sums = np.bincount(owner, weights=log_p, minlength=len(sequences))
+    return opening, sums / np.maximum(sequences.lengths - 1, 1)
 
 
 def item_categories(log: InteractionLog) -> tuple[NDArray[np.int64], ...]:

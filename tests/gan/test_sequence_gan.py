@@ -154,8 +154,8 @@ def test_the_alarm_knows_a_collapse():
 def test_a_collapsed_generator_stops_the_run(on_collapse, monkeypatch):
     import rlrec.gan.training as training
 
-    def narrowing(model, n, *, seed, max_length=200):
-        sample = generate_sequences(model, n, seed=seed, max_length=max_length)
+    def narrowing(model, n, **settings):
+        sample = generate_sequences(model, n, **settings)
         late = len(calls) > 3
         calls.append(n)
         return replace(sample, item=np.zeros_like(sample.item)) if late and n == 64 else sample
