@@ -27,7 +27,7 @@ from scipy import stats
 
 from rlrec.core.errors import DataError
 from rlrec.data.sequences import Sequences
-from rlrec.evaluation.fidelity import is_repeat, typicality
+from rlrec.evaluation.sequence_features import is_repeat, typicality
 from rlrec.gan.sampling import generate_sequences
 from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.base import SequenceModel
@@ -45,7 +45,7 @@ _HOLDS = (
     300.0,
     1_000.0,
 )  # pseudo-observations holding item counts to training's; one is chosen
-_MIN_GAIN = 0.03  # Kolmogorov-Smirnov distance by which the length histogram must beat the end head
+_MIN_GAIN = 0.06  # Kolmogorov-Smirnov distance by which the length histogram must beat the end head
 
 
 class Habits(NamedTuple):

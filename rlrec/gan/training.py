@@ -21,7 +21,8 @@ from rlrec.core.progress import MetricsWriter, progress
 from rlrec.core.random import spawn_seeds
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import PaddedBatch, Sequences
-from rlrec.evaluation.fidelity import c2st_auc, item_categories
+from rlrec.evaluation.detectors import c2st_auc
+from rlrec.evaluation.sequence_features import item_categories
 from rlrec.gan.arms import Arm
 from rlrec.gan.checkpoint import Progress, load_progress, save_progress
 from rlrec.gan.collapse import Breadth, CollapseAlarm

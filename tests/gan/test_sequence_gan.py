@@ -11,7 +11,7 @@ import pytest
 from rlrec.core.errors import ArtifactError, CatalogMismatchError, CollapseError, DataError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.data.splits import split_by_time
-from rlrec.evaluation.fidelity import c2st_auc
+from rlrec.evaluation.detectors import c2st_auc
 from rlrec.gan.collapse import Breadth, CollapseAlarm
 from rlrec.gan.config import GANConfig
 from rlrec.gan.sampling import generate_sequences
