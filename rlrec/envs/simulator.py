@@ -51,6 +51,11 @@ class UserState:
             self.memory.put(index, other.memory), key, clock, self.streak.index_copy(0, index, other.streak)
         )
 
+    def select(self, rows: NDArray[np.int64]) -> UserState:
+        """Return the people in ``rows``."""
+        index = torch.from_numpy(rows).to(self.streak.device)
+        return UserState(self.memory.select(index), self.key[rows], self.clock[rows], self.streak[index])
+
 
 class Responses(NamedTuple):
     """What B people did with their slates; all (B,) but ``click_probs``."""

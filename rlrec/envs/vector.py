@@ -142,6 +142,20 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.simulator, num_envs, slate_size=self.slate_size, observer=observer, seed=self._seed, **self._options
         )
 
+    def narrowed(self, rows: NDArray[np.int64]) -> tuple[RecommendationVectorEnv, Any]:
+        """Return an environment that goes on with the people in ``rows`` alone, and what they look like now.
+
+        For the end of a rollout, when most rows have nobody left to serve. They do the same as they would have here.
+        """
+        if self._state is None:
+            raise NotReadyError("narrowed came before reset; call reset(seed=...) first")
+        narrow = self.view(len(rows))
+        narrow._seed, narrow._rng = self._seed, self._rng
+        narrow._in_order, narrow._next_key = True, self._next_key[rows]
+        narrow._n_arrived = self._n_arrived if self._in_order else int(self._next_key.max())
+        narrow._state, narrow._visible = self._state.select(rows), self._visible.select(rows)
+        return narrow, narrow._look()
+
     # ---- Gymnasium ----------------------------------------------------------------------------------------------
 
     def reset(
@@ -156,6 +170,8 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             later ones go on to further people of the same population.
         options : dict, optional
             ``{"users": int array (B,)}`` says which people arrive, so that two policies can meet the same ones.
+            ``{"in_order": True}`` lets a free row take the next person of all, so that no row waits for another: which
+            row serves whom then depends on the others, but not what a person does.
         """
         if isinstance(seed, list | tuple):
             raise InvalidArgumentError("seed must be one integer: users have their own streams under a single seed")
@@ -165,6 +181,8 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self._rng = CounterRng(self._seed)
             self.action_space.seed(self._seed & 0xFFFFFFFF)
             self._next_key = np.arange(self.num_envs, dtype=np.int64)
+            self._n_arrived = 0
+        self._in_order = bool(options and options.get("in_order"))
         users = None if options is None else options.get("users")
         keys = self._take_keys() if users is None else self._check_users(users)
         self._last = None
@@ -256,11 +274,15 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return self.retriever(visible.recent, visible.key, visible.clock, self._rng)
 
     def _observe(self, visible: Visible, candidates: NDArray[np.int64] | None) -> Any:
-        mask = self.mask(visible, candidates, self.slate_size) if "mask" in self._observations.parts else None
+        mask = self.mask(visible, candidates, self.slate_size) if self._observations.shows_mask else None
         return self._observations(visible, candidates, mask)
 
     def _take_keys(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Return the rows' next people; row r meets r, r + B, r + 2B, ... whatever the others do."""
+        """Return the rows' next people; row r meets r, r + B, r + 2B, ... whatever the others do, or they queue."""
+        if self._in_order:
+            n = self.num_envs if rows is None else len(rows)
+            self._n_arrived += n
+            return np.arange(self._n_arrived - n, self._n_arrived, dtype=np.int64)
         chosen = slice(None) if rows is None else rows
         keys = self._next_key[chosen].copy()
         self._next_key[chosen] += self.num_envs

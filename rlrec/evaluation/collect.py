@@ -14,7 +14,7 @@ from rlrec.core.protocols import Policy, StochasticPolicy
 from rlrec.core.random import CounterRng
 from rlrec.data.trajectories import Trajectories
 from rlrec.envs.vector import RecommendationVectorEnv
-from rlrec.evaluation.rollout import _view
+from rlrec.evaluation.rollout import view_for
 from rlrec.evaluation.slate_draws import PlackettLuce, SlateDraw
 
 _LANE = 101  # of the logger's own luck, apart from the users'
@@ -61,7 +61,7 @@ def collect(
         If the environment's observation is not one array, or ``n_users`` is below 1.
     """
     check_at_least("n_users", n_users, 1)
-    rows = _view(env, policy, min(env.num_envs, n_users))
+    rows = view_for(policy, env, n_users)
     if not isinstance(rows.single_observation_space, spaces.Box):
         raise InvalidArgumentError(
             "env must give one array as observation to collect from, got "
@@ -98,7 +98,7 @@ class _Chooser:
 def _collect(
     env: RecommendationVectorEnv, chooser: _Chooser, n_users: int, seed: int, keep_observations: bool
 ) -> Trajectories:
-    observation, infos = env.reset(seed=seed)
+    observation, infos = env.reset(seed=seed, options={"in_order": True})
     users, clock = infos["user"], np.zeros(env.num_envs, np.int64)
     left = np.zeros(n_users, np.bool_)
     kept: list[dict[str, NDArray[Any]]] = []
@@ -119,6 +119,10 @@ def _collect(
         finished += int((over & going).sum())
         clock = np.where(over, 0, clock + 1)
         users = infos["user"]
+        busy = np.flatnonzero(users < n_users)
+        if chooser.has_probs and 0 < len(busy) <= len(users) // 2:  # nobody is left to come
+            env, observation = env.narrowed(busy)
+            users, clock = users[busy], clock[busy]
     return _assemble(kept, left, chooser.has_probs)
 
 
