@@ -47,6 +47,7 @@ def test_it_trains_on_simulated_users_and_repeats():
     assert (slates[:, 0] != slates[:, 1]).all()
     assert slates.max() < N_ITEMS
     assert np.array_equal(first.action_probs(observation), again.action_probs(observation))
+    assert first.recommend([["i0", "i1"]], k=3).shape == (1, 3)
 
 
 def test_what_it_cannot_learn_is_refused():
