@@ -197,6 +197,10 @@ def summary(results: dict[str, dict[str, Any] | None], n_rows: int) -> dict[str,
     }
 
 
+def _flags() -> list[str]:
+    return [argument for argument in sys.argv[1:] if argument.startswith("--")]
+
+
 def machine() -> dict[str, Any]:
     """Return what the numbers depend on."""
     from rlrec.core.artifacts import package_versions
@@ -226,7 +230,7 @@ def main() -> None:
     numbers = summary(results, n_rows)
     if arguments.out is not None and not arguments.quick:
         name = "bench_data_integer_ids.json" if arguments.integer_ids else "bench_data.json"
-        record = {"numbers": numbers, "steps": results, "rows": n_rows, "command": sys.argv[1:], **machine()}
+        record = {"numbers": numbers, "steps": results, "rows": n_rows, "flags": _flags(), **machine()}
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(numbers) if arguments.json else "\n".join(f"{key}: {value}" for key, value in numbers.items()))
