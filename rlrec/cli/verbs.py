@@ -32,6 +32,7 @@ VERBS: dict[str, Verb] = {
     "recommend": Verb("rlrec.cli.recommend", "recommend to a user, after a history, or to everyone, and say why"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
     "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),
+    "fidelity": Verb("rlrec.cli.fidelity", "compare simulated people with held-out real ones, and say what to trust"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),

@@ -22,6 +22,7 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
     parts = [
+        summary.get("verdict") or "",  # of `rlrec fidelity`
         shipping_finding(policies),
         *[learner_finding(policies, name) for name in _learners(policies)],
         models_finding(summary.get("models") or {}),
