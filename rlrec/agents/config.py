@@ -35,7 +35,8 @@ class PPOConfig:
     clip_range: float = 0.2
     """The probability ratio is clipped to 1 -+ this (PPO's paper)."""
     ent_coef: float = 0.0
-    """Weight of the entropy bonus: the user model already spreads the choice (chosen here)."""
+    """Weight of the entropy bonus at the start; it falls linearly to 0. The user model already spreads the choice, so
+    none is needed where there is one (chosen here)."""
     vf_coef: float = 0.1
     """Weight of the value loss; returns are of the order of 10, so their squares are large (chosen here)."""
     max_grad_norm: float = 5.0
@@ -77,7 +78,7 @@ class A2CConfig:
     learning_rate: float = 1e-3
     """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
     ent_coef: float = 0.0
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus at the start; it falls linearly to 0."""
     vf_coef: float = 0.1
     """Weight of the value loss."""
     max_grad_norm: float = 5.0

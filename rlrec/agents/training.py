@@ -223,10 +223,11 @@ class _Metrics(KVWriter):
 
 
 class _Watch(BaseCallback):
-    """Moves the progress bar and logs the learned sharpness."""
+    """Moves the progress bar, lets the entropy bonus fall, and logs the learned sharpness."""
 
     def __init__(self, config: AgentConfig, show: bool | None) -> None:
         super().__init__()
+        self._config = config
         self._bar: Any = progress(
             description=config.algorithm.upper(), total=config.total_steps, unit="step", show=show
         )
@@ -235,6 +236,9 @@ class _Watch(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        if not isinstance(self._config, DQNConfig):
+            remaining = max(1.0 - self.num_timesteps / self._config.total_steps, 0.0)
+            self.model.ent_coef = self._config.ent_coef * remaining  # type: ignore[attr-defined]
         log_alpha = getattr(getattr(self.model.policy, "actor_critic", None), "log_alpha", None)
         if log_alpha is not None:
             self.logger.record("train/alpha", float(log_alpha.detach().exp()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,21 @@ import tyro
 
 from rlrec.cli.command import BaseCommand
 from rlrec.cli.tables import print_table
-from rlrec.models.config import LSTMConfig, MarkovConfig
+from rlrec.models.config import ItemKNNConfig, LSTMConfig, MarkovConfig, NGramConfig
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
     from rlrec.models.base import SequenceModel
+    from rlrec.models.recommender import Recommender
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(BaseCommand):
-    """Fit the LSTM, a first-order Markov chain and popularity on a log, and compare them on its latest part.
+    """Fit the LSTM and its baselines on a log, and compare them on its latest part.
 
-    Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and tensorboard/.
+    The hybrid votes with all of them, by weights learned on the validation part. The same command after a kill goes on
+    where it stopped. Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and
+    tensorboard/.
     """
 
     log: tyro.conf.Positional[str]
@@ -41,6 +45,10 @@ class Command(BaseCommand):
     """The LSTM."""
     markov: MarkovConfig = field(default_factory=MarkovConfig)
     """The Markov chain."""
+    ngram: NGramConfig = field(default_factory=NGramConfig)
+    """The n-gram model."""
+    item_knn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
+    """The item-kNN model."""
 
 
 def run(command: Command) -> int:
@@ -85,22 +93,36 @@ def run(command: Command) -> int:
 
 def fit_models(
     train: InteractionLog, valid: InteractionLog, command: Command
-) -> tuple[dict[str, SequenceModel], dict[str, float]]:
-    """Fit the three models; returns them and the seconds that each took, by name."""
+) -> tuple[dict[str, Recommender], dict[str, float]]:
+    """Fit every model; returns them and the seconds that each took, by name."""
+    from rlrec.models.content import ContentModel, tells_apart
     from rlrec.models.counting import MarkovModel, PopularityModel
+    from rlrec.models.hybrid import HybridModel
+    from rlrec.models.knn import ItemKNNModel
     from rlrec.models.lstm import LSTMModel
+    from rlrec.models.ngram import NGramModel
 
     builders: dict[str, Any] = {
         "lstm": lambda: LSTMModel.fit(train, valid=valid, config=command.lstm, seed=command.seed, folder=command.out),
         "markov": lambda: MarkovModel.fit(train, config=command.markov),
+        "ngram": lambda: NGramModel.fit(train, config=command.ngram),
+        "item_knn": lambda: ItemKNNModel.fit(train, config=command.item_knn),
+        **({"content": lambda: ContentModel.fit(train)} if tells_apart(train.catalog) else {}),
         "popularity": lambda: PopularityModel.fit(train),
+        "hybrid": lambda: HybridModel.fit(_voters(models), valid, seed=command.seed),
     }
-    models, seconds = {}, {}
+    models: dict[str, Recommender] = {}
+    seconds: dict[str, float] = {}
     for name, build in builders.items():
         began = time.perf_counter()
         models[name] = build()
         seconds[name] = time.perf_counter() - began
     return models, seconds
+
+
+def _voters(models: Mapping[str, Recommender]) -> dict[str, Recommender]:
+    """Return the models that vote in the hybrid: popularity has its own term there."""
+    return {name: model for name, model in models.items() if name != "popularity"}
 
 
 def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -> tuple[SequenceModel, float]:

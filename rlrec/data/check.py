@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlrec.core.errors import DataError
 from rlrec.data.log import InteractionLog
 from rlrec.data.order import SORTED, OrderGain, ascending_share, order_gain
+from rlrec.data.splits import split_by_time
 
 _CLOCK = 1e8
 """Times below this are no clock time but an order (they would end in 1973)."""
@@ -65,7 +67,7 @@ class LogCheck:
     order_gain_error: float | None
     """Its standard error; None where it cannot be measured."""
     test_only: dict[str, int] = field(default_factory=dict)
-    """With a test part: items, users and rows that only the test part has."""
+    """Items, users and rows that only the test part has; where none was given, that of `split_by_time`."""
     warnings: tuple[CheckWarning, ...] = ()
     """What a careful colleague would say."""
     lengths: tuple[int, ...] = field(default=(), repr=False)
@@ -153,7 +155,7 @@ def check_log(log: InteractionLog, *, test: InteractionLog | None = None, seed: 
         sequence_lengths=_quantiles(lengths),
         order_gain=gain.gain,
         order_gain_error=None if np.isnan(gain.error) else gain.error,
-        test_only={} if test is None else _test_only(log, test),
+        test_only=_own_test_only(log) if test is None else _test_only(log, test),
         warnings=tuple(warnings),
         lengths=tuple(np.bincount(np.minimum(lengths, 100), minlength=1).tolist()),
         popularity=tuple(counts[: max(n_items, 1)][:: max(n_items // 200, 1)].tolist()),
@@ -368,6 +370,15 @@ def _test_only(train: InteractionLog, test: InteractionLog) -> dict[str, int]:
         "users": int((known_users == 0).sum()),
         "rows": int(test.item_counts[items][known == 0].sum()),
     }
+
+
+def _own_test_only(log: InteractionLog) -> dict[str, int]:
+    """Return what the latest tenth of a log has that the rest lacks; empty where it cannot be split by time."""
+    try:
+        train, _, test = split_by_time(log)
+    except DataError:
+        return {}
+    return _test_only(train, test)
 
 
 def _rows_of(counts: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -199,6 +199,32 @@ def _quantile(instants: NDArray[np.float64], share: float) -> float:
     return float(ordered[min(math.ceil(share * len(ordered) - 1e-9), len(ordered) - 1)])
 
 
+def split_nested_last_out(log: InteractionLog) -> Split:
+    """Keep each user's last behaviour for the test, the one before for validation, in nested parts.
+
+    As `split_leave_last_out`, but each part holds the ones before it, because a prediction may look back at everything
+    before its target: validation is training plus one behaviour a user, test is the whole log. So only the *last*
+    behaviour of a validation or test sequence is a target; say so with ``valid_targets="last"`` in `LSTMModel.fit` and
+    ``targets="last"`` in `evaluate_ranking`.
+
+    Leaks the calendar: one user's training rows may be later than another's test row. Published results on MovieLens
+    and Amazon sets use this split. Users with fewer than three behaviours stay in training.
+
+    Raises
+    ------
+    DataError
+        If no user has three behaviours.
+    """
+    n = np.bincount(log.user, minlength=log.n_users)
+    position = np.arange(log.n_events) - (np.cumsum(n) - n)[log.user]
+    from_end = n[log.user] - 1 - position
+    enough = n[log.user] >= 3
+    if not enough.any():
+        raise DataError("leave-last-out needs a user with at least 3 behaviours; use split_by_user or split_by_time")
+    train, valid = (log.select(~enough | (from_end >= k), name=log.name) for k in (2, 1))
+    return train, valid.select(enough[~enough | (from_end >= 1)], name=log.name), log.select(enough, name=log.name)
+
+
 def _check_shares(valid: float, test: float) -> None:
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
         raise InvalidArgumentError(f"valid and test must be in (0, 1) and sum to less than 1, got {valid} and {test}")

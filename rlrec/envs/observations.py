@@ -14,7 +14,7 @@ from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.visible import Visible
 from rlrec.models.base import SequenceModel
 
-PARTS = ("interest", "history", "mask", "candidates", "candidate_features")
+PARTS = ("interest", "history", "mask", "mask_bits", "candidates", "candidate_features")
 _CANDIDATE_FEATURES = 2
 
 
@@ -24,10 +24,13 @@ class Observations:
     Parameters
     ----------
     parts : sequence of str
-        ``interest``: the observer's interest vector (D,), in [-1, 1]. ``history``: the last W items as (W,) integers,
-        the latest first, 0 for none and item + 1 else. ``mask``: what may be shown, (n_actions,) of 0 and 1.
-        ``candidates``: the items (C,) that the actions stand for. ``candidate_features``: (C, 2), the observer's
-        log p(item | history) over 10 and the item's training popularity percentile.
+        ``interest``: the observer's interest vector (D,), in [-1, 1].
+        ``history``: the last W items as (W,) integers, the latest first, 0 for none and item + 1 else.
+        ``mask``: what may be shown, (n_actions,) of 0 and 1.
+        ``mask_bits``: the same in bits, (ceil(n_actions / 8),) bytes.
+        ``candidates``: the items (C,) that the actions stand for.
+        ``candidate_features``: (C, 2), the observer's log p(item | history) over 10, and the item's training
+        popularity percentile.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Observations:
             "interest": spaces.Box(-1.0, 1.0, (observer.interest_size,), np.float32),
             "history": spaces.Box(0, observer.n_items, (window,), np.int64),
             "mask": spaces.Box(0, 1, (n_actions,), np.int8),
+            "mask_bits": spaces.Box(0, 255, ((n_actions + 7) // 8,), np.uint8),
             "candidates": spaces.Box(0, observer.n_items - 1, (n_actions,), np.int64),
             "candidate_features": spaces.Box(-10.0, 1.0, (n_actions, _CANDIDATE_FEATURES), np.float32),
         }
@@ -57,6 +61,11 @@ class Observations:
         """Return an array with leading axis B, or a dict of them."""
         values = {part: self._part(part, visible, candidates, mask) for part in self.parts}
         return values[self.parts[0]] if len(self.parts) == 1 else values
+
+    @property
+    def shows_mask(self) -> bool:
+        """True if the mask is a part."""
+        return "mask" in self.parts or "mask_bits" in self.parts
 
     def rows(self, observation: Any, n: int) -> list[Any]:
         """Return the observations of n people one by one."""
@@ -71,8 +80,9 @@ class Observations:
             return interest_of(self._observer, visible)
         if part == "history":
             return visible.recent + 1
-        if part == "mask":
-            return np.ones((len(visible.key), self._n_actions), np.int8) if mask is None else mask.astype(np.int8)
+        if part in ("mask", "mask_bits"):
+            allowed = np.ones((len(visible.key), self._n_actions), np.bool_) if mask is None else mask
+            return allowed.astype(np.int8) if part == "mask" else np.packbits(allowed, axis=1)
         assert candidates is not None
         return candidates if part == "candidates" else self._features(visible, candidates)
 

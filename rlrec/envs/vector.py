@@ -274,7 +274,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return self.retriever(visible.recent, visible.key, visible.clock, self._rng)
 
     def _observe(self, visible: Visible, candidates: NDArray[np.int64] | None) -> Any:
-        mask = self.mask(visible, candidates, self.slate_size) if "mask" in self._observations.parts else None
+        mask = self.mask(visible, candidates, self.slate_size) if self._observations.shows_mask else None
         return self._observations(visible, candidates, mask)
 
     def _take_keys(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

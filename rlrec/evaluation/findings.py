@@ -22,6 +22,7 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
     parts = [
+        summary.get("verdict") or "",  # of `rlrec fidelity`
         shipping_finding(policies),
         *[learner_finding(policies, name) for name in _learners(policies)],
         models_finding(summary.get("models") or {}),
@@ -108,9 +109,12 @@ def gan_finding(synthetic: Mapping[str, Any]) -> str:
         return ""
     won = [words for words, side in sides.items() if side > 0]
     lost = [words for words, side in sides.items() if side < 0]
+    control = "its control (the same LSTM, as many steps, by maximum likelihood alone)"
+    if not won and not lost:
+        return f"The GAN did not beat {control}: in {' and '.join(sides)} the two cannot be told apart."
     verdict = "beat" if len(won) > len(lost) else "did not beat"
     return (
-        f"The GAN {verdict} its control (the same LSTM, as many steps, by maximum likelihood alone): better on "
+        f"The GAN {verdict} {control}: better on "
         f"{', '.join(won) or 'nothing'}; worse on {', '.join(lost) or 'nothing'}"
         + (" beyond what chance gives." if measured else "; single values, so small differences mean nothing.")
     )

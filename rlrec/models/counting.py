@@ -25,21 +25,27 @@ from rlrec.models.config import MarkovConfig
 _PRIOR = 5.0  # pseudo-observations that pull an item's end rate and event mix to the log's own (chosen here)
 
 
-class _CountingHeads(Heads):
+class CountingHeads(Heads):
+    """Heads that know the last item only, (...)."""
+
     def __init__(self, model: CountingModel, last: Tensor) -> None:
         self._model = model
         self._last = last  # (...) item before, -1 at the start
 
     def item_log_probs(self) -> Tensor:
+        """Return log p(item | last item), (..., I)."""
         return self._model.item_probs(self._last).log().float()
 
     def end_probs(self) -> Tensor:
+        """Return p(end | last item), (...); 0 before anything came."""
         return torch.where(self._last < 0, 0.0, self._model.tables["end"][self._last.clamp(min=0)]).float()
 
     def event_probs(self, items: Tensor) -> Tensor:
+        """Return the event mix of each item, (..., K, n_events)."""
         return self._model.tables["event"][items].float()
 
     def gap_probs(self) -> Tensor:
+        """Return the gap histogram, (..., N_GAPS)."""
         return self._model.tables["gap"].float().expand(*self._last.shape, N_GAPS)
 
 
@@ -67,16 +73,21 @@ class CountingModel(SequenceModel):
     def forward(self, tokens: BehaviourBatch, state: RecurrentState | None = None) -> tuple[Heads, RecurrentState]:
         """Scan: the state after t is the item at t."""
         last = tokens.item.gather(1, (tokens.length - 1).unsqueeze(1)).squeeze(1)
-        return _CountingHeads(self, tokens.item), RecurrentState((last,))
+        return CountingHeads(self, tokens.item), RecurrentState((last,))
 
     def step(self, tokens: BehaviourStep, state: RecurrentState) -> tuple[Heads, RecurrentState]:
         """Take one behaviour in."""
         after = RecurrentState((tokens.item,))
         return self.heads(after), after
 
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return log p(item | the item before each flat row), (n, I)."""
+        last = items_before(sequences, rows, 1)
+        return CountingHeads(self, torch.from_numpy(last[:, 0])).item_log_probs()
+
     def heads(self, state: RecurrentState) -> Heads:
         """Return what comes next."""
-        return _CountingHeads(self, state.tensors[0])
+        return CountingHeads(self, state.tensors[0])
 
     def interest(self, state: RecurrentState) -> Tensor:
         """Return p(item | history), (B, I)."""
@@ -165,6 +176,15 @@ class MarkovModel(CountingModel):
     @classmethod
     def _config(cls, values: dict[str, Any]) -> MarkovConfig:
         return config_from_dict(MarkovConfig, values, where="manifest")
+
+
+def items_before(sequences: Sequences, rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return the ``n`` items before each flat row, (len(rows), n), oldest first; -1 at the start, -2 before it."""
+    owner = np.searchsorted(sequences.offsets, rows, side="right") - 1
+    position = (rows - sequences.offsets[owner])[:, None] - np.arange(n, 0, -1)  # in the sequence
+    flat = np.maximum(sequences.offsets[owner][:, None] + position, 0)
+    items = sequences.item[flat].astype(np.int64) if sequences.n_events else np.zeros(position.shape, np.int64)
+    return np.where(position >= 0, items, np.where(position == -1, -1, -2))
 
 
 def count_tables(log: InteractionLog) -> dict[str, Tensor]:

@@ -66,28 +66,30 @@ class _World(VectorEnv[FloatArray, NDArray[np.int64], NDArray[Any]]):
         """Show an item to each."""
         if self._key is None:
             raise NotReadyError("step came before reset; call reset(seed=...) first")
-        actions = np.asarray(actions)
+        rewards, terminated, infos = self._react(self._check(np.asarray(actions)))
+        self._clock = self._clock + 1
+        truncated = ~terminated & (self._clock >= self.horizon)
+        done = terminated | truncated
+        if done.any():
+            last = self._observe()
+            final = np.empty(self.num_envs, dtype=object)
+            for row in np.flatnonzero(done):
+                final[row] = last[row]
+            infos |= {"final_info": dict(infos), "_final_info": done, "final_obs": final, "_final_obs": done}
+            self._key = np.where(done, self._key + self.num_envs, self._key)
+            self._clock = np.where(done, 0, self._clock)
+            self._start(done)
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def _check(self, actions: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the actions, or say what is wrong with them."""
         valid = actions.dtype.kind in "iu" and actions.shape == (self.num_envs,)
         if not valid or actions.min() < 0 or actions.max() >= self.n_items:
             raise InvalidArgumentError(
                 f"actions must be {self.num_envs} item indices in 0..{self.n_items - 1}, got {actions.dtype} "
                 f"{actions.shape}"
             )
-        rewards, terminated = self._react(actions.astype(np.int64))
-        self._clock = self._clock + 1
-        truncated = ~terminated & (self._clock >= self.horizon)
-        done = terminated | truncated
-        infos: dict[str, Any] = {}
-        if done.any():
-            last = self._observe()
-            final = np.empty(self.num_envs, dtype=object)
-            for row in np.flatnonzero(done):
-                final[row] = last[row]
-            infos = {"final_obs": final, "_final_obs": done, "final_info": {}, "_final_info": done}
-            self._key = np.where(done, self._key + self.num_envs, self._key)
-            self._clock = np.where(done, 0, self._clock)
-            self._start(done)
-        return self._observe(), rewards, terminated, truncated, infos
+        return actions.astype(np.int64)
 
     def _uniform(self, lane: int) -> NDArray[np.float64]:
         assert self._key is not None
@@ -99,7 +101,7 @@ class _World(VectorEnv[FloatArray, NDArray[np.int64], NDArray[Any]]):
     def _observe(self) -> FloatArray:
         raise NotImplementedError  # pragma: no cover
 
-    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
         raise NotImplementedError  # pragma: no cover
 
 
@@ -188,10 +190,10 @@ class LeaveWorld(_World):
     def _observe(self) -> FloatArray:
         return self.observations()[self._type]
 
-    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
         clicked = self._uniform(_CLICK) < self.click_probs[self._type, actions]
         stays = self._uniform(_STAY) < self.stay_probs[self._type, actions]
-        return clicked.astype(np.float64), ~stays if self.leaving else np.zeros(self.num_envs, np.bool_)
+        return clicked.astype(np.float64), ~stays if self.leaving else np.zeros(self.num_envs, np.bool_), {}
 
 
 class BoredomWorld(_World):
@@ -271,9 +273,114 @@ class BoredomWorld(_World):
     def _observe(self) -> FloatArray:
         return (self.decay**self._in_a_row).astype(np.float32)[:, None]
 
-    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
         worth = self.favourite * self.decay**self._in_a_row
         rewards = np.where(actions == 0, worth, np.where(actions == 1, self.dull, 0.0))
         after = np.where(actions == 0, self._in_a_row + 1, self._in_a_row)
         self._in_a_row = np.where(actions == 1, 0, after)
-        return rewards, np.zeros(self.num_envs, np.bool_)
+        return rewards, np.zeros(self.num_envs, np.bool_), {}
+
+
+class SlateLeaveWorld(_World):
+    r"""*Leave* with slates: one of K items is taken by conditional logit, and what is taken decides who stays.
+
+    .. math:: P(i \mid S) = \frac{v_{ti}}{v_0 + \sum_{j \in S} v_{tj}}, \qquad
+        V^* = \max_S \frac{\sum_S v_{ti}}{v_0 (1 - s_0) + \sum_S v_{ti} (1 - s_{ti})}
+
+    A ratio of sums: V is the optimum where the K largest :math:`v_{ti} (1 - V (1 - s_{ti}))` sum to
+    :math:`V v_0 (1 - s_0)`, which Dinkelbach's iteration finds exactly.
+
+    Parameters
+    ----------
+    num_envs, n_items, n_types, seed, horizon
+        As for `LeaveWorld`, whose click and stay probabilities become attraction v and stay s.
+    slate_size : int
+        K.
+    outside : float
+        v_0, the attraction of nothing; nothing taken lets people stay with probability ``stay_outside``.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 64,
+        *,
+        n_items: int = 20,
+        n_types: int = 4,
+        slate_size: int = 5,
+        outside: float = 0.5,
+        stay_outside: float = 0.8,
+        seed: int = 0,
+        horizon: int = 500,
+    ) -> None:
+        check_between("slate_size", slate_size, 2, n_items)
+        super().__init__(num_envs, n_items, n_types, horizon, seed)
+        twin = LeaveWorld(1, n_items=n_items, n_types=n_types, seed=seed)
+        self.slate_size, self.outside, self.stay_outside = slate_size, outside, stay_outside
+        self.attraction, self.stay_probs = twin.click_probs, twin.stay_probs  # (T, I)
+        self.single_action_space = spaces.MultiDiscrete([n_items] * slate_size)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    @property
+    def optimum(self) -> float:
+        """V*, the expected return of the best slates."""
+        return float(np.mean([self._best(t)[0] for t in range(len(self.attraction))]))
+
+    @property
+    def best_slates(self) -> NDArray[np.int64]:
+        """(T, K) the slates that earn it."""
+        return np.stack([self._best(t)[1] for t in range(len(self.attraction))])
+
+    @property
+    def greedy(self) -> float:
+        """The return of showing the K most attractive items."""
+        return self.value(np.argsort(-self.attraction, axis=1)[:, : self.slate_size])
+
+    def value(self, slates: NDArray[np.integer]) -> float:
+        """Return the exact expected return of showing each type its slate, (T, K), for ever."""
+        rows = np.arange(len(slates))[:, None]
+        v, leaves = self.attraction[rows, slates], 1.0 - self.stay_probs[rows, slates]
+        losses = self.outside * (1.0 - self.stay_outside) + (v * leaves).sum(axis=1)
+        return float((v.sum(axis=1) / losses).mean())
+
+    def observations(self) -> FloatArray:
+        """Return one observation of each type, (T, T)."""
+        return np.eye(len(self.attraction), dtype=np.float32)
+
+    def _best(self, t: int) -> tuple[float, NDArray[np.int64]]:
+        v, leaves = self.attraction[t], 1.0 - self.stay_probs[t]
+        value, best = 0.0, np.arange(self.slate_size)
+        for _ in range(100):
+            best = np.argsort(-v * (1.0 - value * leaves), kind="stable")[: self.slate_size]
+            new = v[best].sum() / (self.outside * (1.0 - self.stay_outside) + (v[best] * leaves[best]).sum())
+            if new <= value:
+                break
+            value = float(new)
+        return value, best
+
+    def _check(self, actions: NDArray[Any]) -> NDArray[np.int64]:
+        valid = actions.dtype.kind in "iu" and actions.shape == (self.num_envs, self.slate_size)
+        if not valid or actions.min() < 0 or actions.max() >= self.n_items:
+            raise InvalidArgumentError(
+                f"actions must be slates of shape ({self.num_envs}, {self.slate_size}) of items in "
+                f"0..{self.n_items - 1}, got {actions.dtype} {actions.shape}"
+            )
+        return actions.astype(np.int64)
+
+    def _start(self, rows: NDArray[np.bool_]) -> None:
+        drawn = (self._uniform(_TYPE) * len(self.attraction)).astype(np.int64)
+        self._type = np.where(rows, drawn, getattr(self, "_type", drawn))
+
+    def _observe(self) -> FloatArray:
+        return self.observations()[self._type]
+
+    def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
+        v = self.attraction[self._type[:, None], actions]  # (B, K)
+        again = np.triu((actions[:, :, None] == actions[:, None, :]), k=1).any(axis=1)  # an item's later places
+        v = np.where(again, 0.0, v)  # showing it twice draws no more
+        cdf = v.cumsum(axis=1) / (self.outside + v.sum(axis=1, keepdims=True))
+        place = (cdf <= self._uniform(_CLICK)[:, None]).sum(axis=1)  # K: nothing
+        clicked = place < self.slate_size
+        item = np.take_along_axis(actions, np.minimum(place, self.slate_size - 1)[:, None], axis=1)[:, 0]
+        stay = np.where(clicked, self.stay_probs[self._type, item], self.stay_outside)
+        infos = {"position": np.where(clicked, place, -1), "_position": np.ones(self.num_envs, np.bool_)}
+        return clicked.astype(np.float64), self._uniform(_STAY) >= stay, infos

@@ -1,10 +1,13 @@
 """The worlds do what their formulas say: simulation against the optimum, and every law of a vector environment."""
 
+import copy
+import itertools
+
 import numpy as np
 import pytest
 
 from rlrec.core.errors import InvalidArgumentError, NotReadyError
-from rlrec.testing.oracles import BoredomWorld, LeaveWorld
+from rlrec.testing.oracles import BoredomWorld, LeaveWorld, SlateLeaveWorld
 from rlrec.testing.vector_env import check_vector_env
 
 
@@ -52,10 +55,16 @@ def test_boredom_simulated_is_the_formula():
 
 
 @pytest.mark.parametrize(
-    "world", [LeaveWorld(3), BoredomWorld(3, n_items=4, horizon=20), LeaveWorld(2, leaving=False, horizon=9)]
+    "world",
+    [
+        LeaveWorld(3),
+        SlateLeaveWorld(3),
+        BoredomWorld(3, n_items=4, horizon=20),
+        LeaveWorld(2, leaving=False, horizon=9),
+    ],
 )
 def test_the_laws_of_vector_environments(world):
-    check_vector_env(world, n_steps=60, stochastic=isinstance(world, LeaveWorld))
+    check_vector_env(world, n_steps=60, stochastic=not isinstance(world, BoredomWorld))
 
 
 def test_wrong_use_gets_a_sentence():
@@ -67,3 +76,23 @@ def test_wrong_use_gets_a_sentence():
         world.step(np.zeros(2, int))
     with pytest.raises(InvalidArgumentError, match="n_items must be at least 2"):
         LeaveWorld(3, n_items=1)
+
+
+def test_the_best_slates_are_those_of_enumeration_and_earn_the_optimum():
+    world = SlateLeaveWorld(20_000, n_items=7, slate_size=3, n_types=2)
+    every = np.array(list(itertools.combinations(range(7), 3)))
+    for t in range(2):
+        values = [world.value(np.stack([slate, slate])) for slate in every]
+        own = [SlateLeaveWorld.value(_only(world, t), slate[None]) for slate in every]
+        assert max(own) == pytest.approx(world._best(t)[0])
+        assert len(values) == 35
+    mean, error = simulate(world, lambda o: world.best_slates[o.argmax(axis=1)], 500)
+    assert abs(mean - world.optimum) < 4 * error
+    assert world.greedy < 0.7 * world.optimum
+
+
+def _only(world, t):
+    """Return the world of one type."""
+    one = copy.copy(world)
+    one.attraction, one.stay_probs = world.attraction[t : t + 1], world.stay_probs[t : t + 1]
+    return one
