@@ -24,7 +24,7 @@ from rlrec.envs.vector import RecommendationVectorEnv
 from rlrec.evaluation.means import mean_estimate, ratio_estimate
 
 _REPLICATES = 200
-METRICS = ("return_", "clicks", "session_length", "coverage", "popularity_bias")
+METRICS = ("return_", "clicks", "session_length", "coverage", "popularity_bias", "variety", "novelty")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,27 +47,88 @@ class PolicyRollout:
     """(n,) items shown, repeats included."""
     n_items: int
     """Size of the catalogue."""
+    item_share: NDArray[np.float64] | None = None
+    """(I,) share of each item in the training log, every count one higher."""
 
     def estimate(self, metric: str) -> Estimate:
         """Return a metric with its 95 % interval over users.
 
         Parameters
         ----------
-        metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
+        metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias", "variety", "novelty"}
             Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias
             is the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
+            Variety is the share of what was shown that the user had not been shown before in the session. Novelty is
+            the mean self-information of the distinct items shown, in bits: the rarer in the training log, the higher.
         """
         if metric == "coverage":
             return self._coverage()
         if metric == "popularity_bias":
             return ratio_estimate(self.popularity_sum, self.n_shown)
+        if metric == "variety":
+            return ratio_estimate(self._distinct(), self.n_shown)
+        if metric == "novelty":
+            return ratio_estimate(self._distinct(self._self_information()), self._distinct())
         if metric not in METRICS:
             raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
         return mean_estimate(getattr(self, metric))
 
     def summary(self) -> dict[str, Estimate]:
-        """Return all metrics."""
-        return {metric: self.estimate(metric) for metric in METRICS}
+        """Return all metrics; novelty only where the training log's shares are known."""
+        known = METRICS if self.item_share is not None else METRICS[:-1]
+        return {metric: self.estimate(metric) for metric in known}
+
+    def by_group(self, groups: NDArray[Any], metric: str = "return_") -> dict[Any, Estimate]:
+        """Return a mean for each group of users, by the group's label.
+
+        Parameters
+        ----------
+        groups : array, shape (n,)
+            Label of each user, such as what they opened with.
+        metric : {"return_", "clicks", "session_length"}
+        """
+        values, labels = self._per_user(metric), self._check_groups(groups)
+        return {label: mean_estimate(values[labels == label]) for label in np.unique(labels).tolist()}
+
+    def group_gap(self, groups: NDArray[Any], metric: str = "return_") -> Estimate:
+        """Return the mean of the group that is served best minus that of the one served worst.
+
+        Which groups these are was read off the same users, so with many groups of equal worth the gap is above 0 by
+        luck.
+        """
+        found = self.by_group(groups, metric)
+        best, worst = max(found.values(), key=lambda e: e.value), min(found.values(), key=lambda e: e.value)
+        gap = best.value - worst.value
+        half = float(np.hypot(best.high - best.value, worst.high - worst.value))
+        n = best.n + worst.n
+        return Estimate(value=gap, low=gap - half, high=gap + half, n=n, effective_sample_size=float(n))
+
+    def _per_user(self, metric: str) -> NDArray[np.float64]:
+        if metric not in METRICS[:3]:
+            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS[:3])}, got {metric!r}")
+        return np.asarray(getattr(self, metric), dtype=np.float64)
+
+    def _check_groups(self, groups: NDArray[Any]) -> NDArray[Any]:
+        labels = np.asarray(groups)
+        if labels.shape != self.return_.shape or len(np.unique(labels)) < 2:
+            raise InvalidArgumentError(
+                f"groups must give each of {len(self.return_)} users one of two or more labels, got shape "
+                f"{labels.shape} with {len(np.unique(labels))} labels"
+            )
+        return labels
+
+    def _distinct(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return each user's distinct items shown, counted or summed with a weight for each item (I,)."""
+        user, item = self.shown.T
+        n = len(self.return_)
+        return np.bincount(user, None if weights is None else weights[item], minlength=n).astype(np.float64)
+
+    def _self_information(self) -> NDArray[np.float64]:
+        if self.item_share is None:
+            raise InvalidArgumentError(
+                "item_share must be given for novelty, got None; roll out with evaluate_policies"
+            )
+        return -np.log2(self.item_share)
 
     def _coverage(self) -> Estimate:
         """Bootstrap users for the spread only: a replicate has fewer distinct users, so its level is biased low."""
@@ -108,10 +169,7 @@ class RolloutResults:
         ----------
         metric : {"return_", "clicks", "session_length"}
         """
-        if metric not in METRICS[:3]:
-            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS[:3])}, got {metric!r}")
-        difference = getattr(self[name], metric).astype(np.float64) - getattr(self[baseline], metric)
-        return mean_estimate(difference)
+        return mean_estimate(self[name]._per_user(metric) - self[baseline]._per_user(metric))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return plain values for ``summary.json``."""
@@ -184,7 +242,7 @@ def _roll(
     policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
 ) -> PolicyRollout:
     """Step until every user below ``n_users`` had its session; a row that is through with one takes the next."""
-    tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
+    tally = _Tally(n_users, env.observer.space.item_counts)
     observation, infos = env.reset(seed=seed, options={"in_order": True})
     users, state = infos["user"], None  # (B,)
     start = np.ones(len(users), np.bool_)
@@ -208,9 +266,10 @@ def _roll(
 class _Tally:
     """Sums by user, filled step by step."""
 
-    def __init__(self, n_users: int, percentile: NDArray[np.float64]) -> None:
+    def __init__(self, n_users: int, item_counts: NDArray[np.int64]) -> None:
         self.n_users = n_users
-        self._percentile = percentile  # (I,)
+        self._percentile = popularity_percentile(item_counts)  # (I,)
+        self._item_share = (item_counts + 1) / (item_counts + 1).sum()
         self._return = np.zeros(n_users)
         self._clicks, self._length, self._n_shown = np.zeros((3, n_users), np.int64)
         self._truncated = np.zeros(n_users, np.bool_)
@@ -249,6 +308,7 @@ class _Tally:
             popularity_sum=self._popularity,
             n_shown=self._n_shown,
             n_items=n_items,
+            item_share=self._item_share,
         )
 
 
