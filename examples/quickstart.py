@@ -46,6 +46,9 @@ elsewhere = rlrec.make_vec(later, num_envs=256, observer=model, seed=0)
 results = rlrec.evaluate_policies(policies, elsewhere, n_users=n_users, seed=1)
 print("ppo minus greedy, held out:", results.paired("ppo", "greedy"))
 
-# A synthetic log, drawn from the same model.
-synthetic = rlrec.sequences_to_log(rlrec.generate_sequences(model, 500, seed=0), train)
+# A generator trained against a discriminator, its equal-step control beside it, and a log of people who do not exist.
+short = rlrec.GANConfig(n_rounds=4, n_warmup=2, check_every=2, detector_sequences=200)
+gan = rlrec.SequenceGAN.fit(train, init=model, valid=valid, config=short if quick else rlrec.GANConfig(), seed=0)
+print(gan.kept_sentence)
+synthetic = gan.sample(n_users=5_000, seed=0)
 print(synthetic)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from rlrec.data.load import load_log
     from rlrec.data.log import InteractionLog
     from rlrec.data.sequences import Sequences
-    from rlrec.data.splits import split_by_sequence, split_by_time, split_by_user
+    from rlrec.data.splits import (
+        split_by_sequence,
+        split_by_time,
+        split_by_user,
+        split_leave_last_out,
+        split_nested_last_out,
+    )
     from rlrec.data.vocabulary import Vocabulary
     from rlrec.envs.config import SimulatorConfig
     from rlrec.envs.simulator import UserSimulator
@@ -28,21 +34,35 @@ if TYPE_CHECKING:
     from rlrec.gan.config import GANConfig
     from rlrec.gan.sampling import generate_sequences, sequences_to_log
     from rlrec.gan.sequence_gan import SequenceGAN
-    from rlrec.models.config import LSTMConfig, MarkovConfig
+    from rlrec.models.config import LSTMConfig, MarkovConfig, NGramConfig
+    from rlrec.models.content import ContentModel
     from rlrec.models.counting import MarkovModel, PopularityModel
+    from rlrec.models.factorization import FactorizationModel
+    from rlrec.models.hybrid import HybridModel
+    from rlrec.models.knn import ItemKNNModel, UserKNNModel
     from rlrec.models.lstm import LSTMModel
+    from rlrec.models.newcomers import NewcomerModel
+    from rlrec.models.ngram import NGramModel
+    from rlrec.models.registry import load_model
 
 __all__ = [
     "AgentPolicy",
+    "ContentModel",
     "Estimate",
+    "FactorizationModel",
     "GANConfig",
     "GreedyPolicy",
+    "HybridModel",
     "InteractionLog",
     "ItemCatalog",
+    "ItemKNNModel",
     "LSTMConfig",
     "LSTMModel",
     "MarkovConfig",
     "MarkovModel",
+    "NGramConfig",
+    "NGramModel",
+    "NewcomerModel",
     "PPOConfig",
     "PopularPolicy",
     "PopularityModel",
@@ -52,17 +72,21 @@ __all__ = [
     "SequenceGAN",
     "Sequences",
     "SimulatorConfig",
+    "UserKNNModel",
     "UserSimulator",
     "Vocabulary",
     "evaluate_policies",
     "evaluate_ranking",
     "generate_sequences",
     "load_log",
+    "load_model",
     "make_vec",
     "sequences_to_log",
     "split_by_sequence",
     "split_by_time",
     "split_by_user",
+    "split_leave_last_out",
+    "split_nested_last_out",
     "train_agent",
 ]
 
@@ -78,7 +102,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "data.load": ["load_log"],
         "data.log": ["InteractionLog"],
         "data.sequences": ["Sequences"],
-        "data.splits": ["split_by_sequence", "split_by_time", "split_by_user"],
+        "data.splits": [
+            "split_by_sequence",
+            "split_by_time",
+            "split_by_user",
+            "split_leave_last_out",
+            "split_nested_last_out",
+        ],
         "data.vocabulary": ["Vocabulary"],
         "envs.config": ["SimulatorConfig"],
         "envs.simulator": ["UserSimulator"],
@@ -89,8 +119,15 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "gan.config": ["GANConfig"],
         "gan.sequence_gan": ["SequenceGAN"],
         "gan.sampling": ["generate_sequences", "sequences_to_log"],
-        "models.config": ["LSTMConfig", "MarkovConfig"],
+        "models.config": ["LSTMConfig", "MarkovConfig", "NGramConfig"],
+        "models.content": ["ContentModel"],
         "models.counting": ["MarkovModel", "PopularityModel"],
+        "models.factorization": ["FactorizationModel"],
+        "models.hybrid": ["HybridModel"],
+        "models.knn": ["ItemKNNModel", "UserKNNModel"],
         "models.lstm": ["LSTMModel"],
+        "models.newcomers": ["NewcomerModel"],
+        "models.ngram": ["NGramModel"],
+        "models.registry": ["load_model"],
     },
 )

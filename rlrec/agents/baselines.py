@@ -13,54 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import forecast_of
-from rlrec.agents.policies import check_interests
-from rlrec.agents.slates import sample_slates, top_slates
-from rlrec.core.checks import check_between, check_positive
+from rlrec.agents.observation import check_interests, n_users
+from rlrec.core.checks import check_positive
 from rlrec.models.base import SequenceModel
 
 
-class _LogitPolicy:
-    """Base: a subclass gives logits (B, I); drawing and listing are the same for all."""
-
-    def __init__(self, n_items: int, slate_size: int = 1, *, seed: int = 0) -> None:
-        check_between("slate_size", slate_size, 1, n_items)
-        self.n_items, self.slate_size = n_items, slate_size
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def logits(self, observation: Any) -> torch.Tensor:
-        """Return logits, (B, I)."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], Any]:
-        """Return actions, (B,) for single items or (B, K) for slates, and ``state`` as it came (there is none)."""
-        logits = self.logits(observation)
-        slates = top_slates(logits, self.slate_size) if deterministic else self._sample(logits)
-        return (slates[:, 0] if self.slate_size == 1 else slates).numpy(), state
-
-    @torch.no_grad()
-    def action_probs(self, observation: Any) -> NDArray[np.float64]:
-        """Return the probability that each item is shown first, (B, I)."""
-        return self.logits(observation).double().softmax(-1).numpy()
-
-    def _sample(self, logits: torch.Tensor) -> torch.Tensor:
-        uniform = torch.rand(len(logits), self.slate_size, dtype=torch.float64, generator=self._generator)
-        return sample_slates(logits, uniform)
-
-
-class RandomPolicy(_LogitPolicy):
+class RandomPolicy(LogitPolicy):
     """Shows items uniformly at random. It has no best item, so it draws even where ``deterministic`` is asked for."""
 
     def logits(self, observation: Any) -> torch.Tensor:
         """Return zeros."""
-        return torch.zeros(len(observation), self.n_items)
+        return torch.zeros(n_users(observation), self.n_items)
 
     def predict(
         self,
@@ -73,7 +38,7 @@ class RandomPolicy(_LogitPolicy):
         return super().predict(observation, state, episode_start, deterministic=False)
 
 
-class PopularPolicy(_LogitPolicy):
+class PopularPolicy(LogitPolicy):
     """Shows everyone the most frequent items of the training log; drawn in proportion to (count + 1) otherwise.
 
     Parameters
@@ -88,10 +53,10 @@ class PopularPolicy(_LogitPolicy):
 
     def logits(self, observation: Any) -> torch.Tensor:
         """Return log popularity, the same for all."""
-        return self._logits.expand(len(observation), -1)
+        return self._logits.expand(n_users(observation), -1)
 
 
-class GreedyPolicy(_LogitPolicy):
+class GreedyPolicy(LogitPolicy):
     """Shows what a sequence model thinks comes next: the top K, or a draw from p(item | interest)^(1 / temperature).
 
     Parameters

@@ -10,10 +10,13 @@ trial and error needs far more steps: on eshop2008 a plain categorical head reac
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rlrec.agents.actor_critic import ActorCritic, mlp
+from rlrec.agents.observation import interest_in
 from rlrec.core.errors import InvalidTypeError
 from rlrec.models.base import SequenceModel
 from rlrec.models.counting import CountingModel
@@ -74,7 +77,7 @@ def forecast_of(observer: SequenceModel) -> nn.Module:
     )
 
 
-class ResidualActorCritic(nn.Module):
+class ResidualActorCritic(ActorCritic):
     """Actor and critic on the interest vector.
 
     Parameters
@@ -93,21 +96,16 @@ class ResidualActorCritic(nn.Module):
         self.correction = nn.Sequential(nn.Linear(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, rank))
         self.item_correction = nn.Parameter(torch.zeros(observer.n_items, rank))
         self.item_bonus = nn.Parameter(torch.zeros(observer.n_items))
-        self.critic = nn.Sequential(
-            nn.Linear(size, hidden_size),
-            nn.Tanh(),
-            nn.Linear(hidden_size, hidden_size),
-            nn.Tanh(),
-            nn.Linear(hidden_size, 1),
-        )
+        self.critic = mlp(size, hidden_size, 1)
 
-    def logits(self, interest: Tensor) -> Tensor:
-        """Return the actor's logits, (B, D) to (B, I)."""
+    def logits(self, observation: Any) -> Tensor:
+        """Return the actor's logits, (B, I)."""
+        interest = interest_in(observation)
         learned = self.correction(interest) @ self.item_correction.T + self.item_bonus
         logits: Tensor = self.log_alpha.exp() * self.forecast(interest) + learned
         return logits
 
-    def values(self, interest: Tensor) -> Tensor:
-        """Return the expected return from here, (B, D) to (B,)."""
-        values: Tensor = self.critic(interest).squeeze(-1)
+    def values(self, observation: Any) -> Tensor:
+        """Return the expected return from here, (B,)."""
+        values: Tensor = self.critic(interest_in(observation)).squeeze(-1)
         return values

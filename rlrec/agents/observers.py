@@ -9,8 +9,10 @@ from rlrec.core.errors import ArtifactError
 from rlrec.models.base import SequenceModel
 from rlrec.models.counting import MarkovModel, PopularityModel
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.ngram import NGramModel
 
-_KINDS: dict[str, type[SequenceModel]] = {model.kind: model for model in (LSTMModel, MarkovModel, PopularityModel)}
+_OBSERVERS: tuple[type[SequenceModel], ...] = (LSTMModel, MarkovModel, NGramModel, PopularityModel)
+_KINDS = {model.kind: model for model in _OBSERVERS}
 
 
 def load_observer(folder: str | Path) -> SequenceModel:

@@ -1,4 +1,4 @@
-"""The residual actor-critic in the dress that stable-baselines3 trains."""
+"""An actor-critic of ours in the dress that stable-baselines3's PPO and A2C train."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
-from rlrec.agents.networks import ResidualActorCritic
+from rlrec.agents.actor_critic import ActorCritic
+from rlrec.agents.observation import masked
 from rlrec.agents.slates import sample_slates, slate_log_probs, top_slates
 
 
-class ResidualPolicy(ActorCriticPolicy):
-    """SB3's face of `ResidualActorCritic`: sampling by inverse CDF, exact slate probabilities.
+class SlatePolicy(ActorCriticPolicy):
+    """SB3's face of an `ActorCritic`: sampling by inverse CDF, exact slate probabilities, masks from the observation.
 
     Parameters
     ----------
-    actor_critic : ResidualActorCritic
+    actor_critic : ActorCritic
         Trained in place.
     """
 
@@ -29,7 +30,7 @@ class ResidualPolicy(ActorCriticPolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         *,
-        actor_critic: ResidualActorCritic,
+        actor_critic: ActorCritic,
         **kwargs: Any,
     ) -> None:
         self._given = [actor_critic]  # in a list, because a module cannot be assigned before Module.__init__
@@ -41,28 +42,28 @@ class ResidualPolicy(ActorCriticPolicy):
         self.actor_critic = self._given.pop()
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
-    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions (B,) or (B, K), values (B, 1) and log probabilities (B,)."""
-        logits = self.actor_critic.logits(obs)
+        logits = self._logits(obs)
         slates = self._slates(logits, deterministic)
         log_probs, _ = slate_log_probs(logits, slates)
-        return self._as_actions(slates), self.actor_critic.values(obs).unsqueeze(-1), log_probs
+        return self._as_actions(slates), self.predict_values(obs), log_probs
 
     def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return values (B, 1), log probabilities (B,) and entropies (B,) of actions taken."""
-        assert isinstance(obs, Tensor)
-        slates = actions.long().view(len(obs), self.slate_size)
-        log_probs, entropy = slate_log_probs(self.actor_critic.logits(obs), slates)
-        return self.actor_critic.values(obs).unsqueeze(-1), log_probs, entropy
+        logits = self._logits(obs)
+        log_probs, entropy = slate_log_probs(logits, actions.long().view(len(logits), self.slate_size))
+        return self.predict_values(obs), log_probs, entropy
 
     def predict_values(self, obs: PyTorchObs) -> Tensor:
         """Return values, (B, 1)."""
-        assert isinstance(obs, Tensor)
         return self.actor_critic.values(obs).unsqueeze(-1)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
-        assert isinstance(observation, Tensor)
-        return self._as_actions(self._slates(self.actor_critic.logits(observation), deterministic))
+        return self._as_actions(self._slates(self._logits(observation), deterministic))
+
+    def _logits(self, obs: PyTorchObs) -> Tensor:
+        return masked(self.actor_critic.logits(obs), obs)
 
     def _slates(self, logits: Tensor, deterministic: bool) -> Tensor:
         if deterministic:

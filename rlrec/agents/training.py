@@ -1,4 +1,4 @@
-"""Training an agent on simulated users with stable-baselines3's PPO."""
+"""Training an agent on simulated users with stable-baselines3: PPO, A2C or DQN, by the config that it is given."""
 
 from __future__ import annotations
 
@@ -9,47 +9,57 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import PPO
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
-from rlrec.agents.config import PPOConfig
+from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic, PlainActorCritic
+from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, PPOConfig
 from rlrec.agents.policies import AgentPolicy, build_network
+from rlrec.agents.q_networks import PlainQNetwork, QNetwork
 from rlrec.agents.sb3 import SB3VecEnv
-from rlrec.agents.sb3_policy import ResidualPolicy
+from rlrec.agents.sb3_policy import SlatePolicy
+from rlrec.agents.sb3_q_policy import ValuePolicy
 from rlrec.core.errors import CollapseError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter, progress
-from rlrec.envs.vector import RecommendationVectorEnv
 from rlrec.models.threads import torch_seed, torch_threads
 
 _NAMES = {
-    "rollout/ep_rew_mean": "agents/ppo/return",
-    "rollout/ep_len_mean": "agents/ppo/session_length",
-    "train/value_loss": "agents/ppo/value_loss",
-    "train/policy_gradient_loss": "agents/ppo/policy_loss",
-    "train/entropy_loss": "agents/ppo/negative_entropy",
-    "train/approx_kl": "agents/ppo/kl",
-    "train/clip_fraction": "agents/ppo/clip_fraction",
-    "train/explained_variance": "agents/ppo/explained_variance",
-    "train/alpha": "agents/ppo/alpha",
+    "rollout/ep_rew_mean": "return",
+    "rollout/ep_len_mean": "session_length",
+    "train/value_loss": "value_loss",
+    "train/loss": "loss",
+    "train/policy_gradient_loss": "policy_loss",
+    "train/policy_loss": "policy_loss",
+    "train/entropy_loss": "negative_entropy",
+    "train/approx_kl": "kl",
+    "train/clip_fraction": "clip_fraction",
+    "train/explained_variance": "explained_variance",
+    "train/alpha": "alpha",
 }
 
 
 def train_agent(
-    env: RecommendationVectorEnv,
-    config: PPOConfig | None = None,
+    env: VectorEnv[Any, Any, Any],
+    config: AgentConfig | None = None,
     *,
     seed: int = 0,
     folder: str | Path | None = None,
     show_progress: bool | None = None,
 ) -> AgentPolicy:
-    """Train a policy that starts as the environment's observer model and learns the difference by PPO.
+    """Train a policy that starts as the environment's observer model and learns the difference.
 
     Parameters
     ----------
-    env : RecommendationVectorEnv
-        Its ``num_envs`` users are met in parallel; its observer becomes the agent's.
-    config : PPOConfig, optional
+    env : VectorEnv
+        A `RecommendationVectorEnv`, whose observer becomes the agent's: its ``num_envs`` users are met in parallel. In
+        candidate mode the agent ranks candidates by their features. Any other vector environment that restarts rows in
+        the same step, with flat observations and discrete actions, gets a plain network.
+    config : AgentConfig, optional
+        `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only).
     seed : int
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
@@ -63,44 +73,122 @@ def train_agent(
 
     Raises
     ------
+    InvalidArgumentError
+        If the config cannot train on this environment.
     CollapseError
         If the weights stop being finite.
     """
     config = PPOConfig() if config is None else config
-    steps = config.n_steps * env.num_envs
-    if steps < 2:
-        raise InvalidArgumentError("n_steps * num_envs must be at least 2, because PPO normalises advantages")
+    adapter = SB3VecEnv(env)
+    actions = _check_actions(env, config)
     with _global_seed(seed), torch_threads(1), MetricsWriter(folder) as metrics:
-        network = build_network(env.observer, config)
-        ppo = _algorithm(network, SB3VecEnv(env), config, seed)
-        ppo.set_logger(Logger(folder=None, output_formats=[_Metrics(metrics)]))
-        ppo.learn(config.total_steps, callback=_Watch(config.total_steps, show_progress))
+        network = network_for(env, config)
+        algorithm = _algorithm(network, adapter, config, seed)
+        algorithm.set_logger(Logger(folder=None, output_formats=[_Metrics(metrics, config.algorithm)]))
+        algorithm.learn(config.total_steps, callback=_Watch(config, show_progress))
     _check_finite(network)
-    return AgentPolicy(network, env.observer, config, slate_size=env.slate_size, seed=seed)
+    slate_size = getattr(env, "slate_size", 1)
+    observer = getattr(env, "observer", None)
+    return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=actions)
 
 
-def _algorithm(network: Any, env: SB3VecEnv, config: PPOConfig, seed: int) -> PPO:
+def network_for(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> ActorCritic:
+    """Return the untrained network that fits an environment's observations and actions."""
+    observer, n_actions = getattr(env, "observer", None), _n_actions(env)
+    if observer is not None and getattr(env, "retriever", None) is None:
+        return build_network(observer, config)
+    if observer is not None:
+        if isinstance(config, DQNConfig):
+            raise InvalidArgumentError("DQN does not rank candidates; train with PPOConfig or A2CConfig")
+        space = env.single_observation_space
+        if not isinstance(space, spaces.Dict) or not {"interest", "candidate_features"} <= set(space):
+            raise InvalidArgumentError("ranking candidates needs the parts 'interest' and 'candidate_features' to see")
+        features = space["candidate_features"].shape
+        assert features is not None
+        sizes = {"alpha": config.alpha_init, "rank": config.rank, "hidden_size": config.hidden_size}
+        return CandidateActorCritic(observer.interest_size, features[-1], **sizes)  # type: ignore[arg-type]
+    shape = env.single_observation_space.shape
+    if shape is None or len(shape) != 1:
+        raise InvalidArgumentError(f"observations must have one axis, got the space {env.single_observation_space}")
+    if isinstance(config, DQNConfig):
+        return PlainQNetwork(shape[0], n_actions, temperature=config.temperature, hidden_size=config.hidden_size)
+    return PlainActorCritic(shape[0], n_actions, config.hidden_size)
+
+
+def _n_actions(env: VectorEnv[Any, Any, Any]) -> int:
+    space = env.single_action_space
+    return int(space.nvec[0]) if isinstance(space, spaces.MultiDiscrete) else int(space.n)  # type: ignore[attr-defined]
+
+
+def _check_actions(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> int:
+    """Return the number of actions, if the algorithm can choose among them."""
+    space = env.single_action_space
+    slates = isinstance(space, spaces.MultiDiscrete)
+    if not slates and not isinstance(space, spaces.Discrete):
+        raise InvalidArgumentError(f"actions must be items or slates of items, got the space {space}")
+    if isinstance(config, DQNConfig):
+        if slates:
+            raise InvalidArgumentError("DQN shows one item at a time; for slates train with PPOConfig or A2CConfig")
+    elif config.n_steps * env.num_envs < 2:
+        raise InvalidArgumentError("n_steps * num_envs must be at least 2, because advantages are normalised")
+    return _n_actions(env)
+
+
+def _algorithm(network: ActorCritic, env: SB3VecEnv, config: AgentConfig, seed: int) -> BaseAlgorithm:
+    if isinstance(config, DQNConfig):
+        assert isinstance(network, QNetwork)
+        return _dqn(network, env, config, seed)
+    shared: dict[str, Any] = {
+        "learning_rate": _falling(config.learning_rate),
+        "n_steps": config.n_steps,
+        "gamma": config.gamma,
+        "gae_lambda": config.gae_lambda,
+        "ent_coef": config.ent_coef,
+        "vf_coef": config.vf_coef,
+        "max_grad_norm": config.max_grad_norm,
+        "policy_kwargs": {"actor_critic": network},
+        "seed": seed,
+        "device": "cpu",
+    }
+    if isinstance(config, A2CConfig):
+        return A2C(SlatePolicy, env, use_rms_prop=False, normalize_advantage=config.normalize_advantage, **shared)
     return PPO(
-        ResidualPolicy,
+        SlatePolicy,
         env,
-        learning_rate=lambda remaining: config.learning_rate * remaining,
-        n_steps=config.n_steps,
         batch_size=min(config.batch_size, config.n_steps * env.num_envs),
         n_epochs=config.n_epochs,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
         clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        vf_coef=config.vf_coef,
-        max_grad_norm=config.max_grad_norm,
         target_kl=config.target_kl or None,
-        policy_kwargs={"actor_critic": network},
+        **shared,
+    )
+
+
+def _dqn(network: QNetwork, env: SB3VecEnv, config: DQNConfig, seed: int) -> DQN:
+    return DQN(
+        ValuePolicy,
+        env,
+        learning_rate=_falling(config.learning_rate),
+        buffer_size=max(config.buffer_size, env.num_envs),
+        learning_starts=config.learning_starts,
+        batch_size=config.batch_size,
+        gamma=config.gamma,
+        train_freq=1,
+        gradient_steps=config.gradient_steps,
+        target_update_interval=config.target_update_interval,
+        exploration_fraction=config.exploration_fraction,
+        exploration_final_eps=config.exploration_final,
+        max_grad_norm=config.max_grad_norm,
+        policy_kwargs={"q_network": network},
         seed=seed,
         device="cpu",
     )
 
 
-def _check_finite(network: Any) -> None:
+def _falling(learning_rate: float) -> Any:
+    return lambda remaining: learning_rate * remaining
+
+
+def _check_finite(network: ActorCritic) -> None:
     for name, parameter in network.named_parameters():
         if not bool(parameter.isfinite().all()):
             raise CollapseError(f"the agent's {name!r} is no longer finite; lower learning_rate and train again")
@@ -121,12 +209,12 @@ def _global_seed(seed: int) -> Iterator[None]:
 class _Metrics(KVWriter):
     """SB3's log values under our names in ``metrics.jsonl`` and TensorBoard."""
 
-    def __init__(self, metrics: MetricsWriter) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: MetricsWriter, algorithm: str) -> None:
+        self._metrics, self._prefix = metrics, f"agents/{algorithm}"
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Record what has a name of ours."""
-        values = {_NAMES[key]: float(value) for key, value in key_values.items() if key in _NAMES}
+        values = {f"{self._prefix}/{_NAMES[key]}": float(value) for key, value in key_values.items() if key in _NAMES}
         if values:
             self._metrics.write(step, values)
 
@@ -135,18 +223,25 @@ class _Metrics(KVWriter):
 
 
 class _Watch(BaseCallback):
-    """Moves the progress bar and logs the learned sharpness."""
+    """Moves the progress bar, lets the entropy bonus fall, and logs the learned sharpness."""
 
-    def __init__(self, total: int, show: bool | None) -> None:
+    def __init__(self, config: AgentConfig, show: bool | None) -> None:
         super().__init__()
-        self._bar: Any = progress(description="PPO", total=total, unit="step", show=show)
+        self._config = config
+        self._bar: Any = progress(
+            description=config.algorithm.upper(), total=config.total_steps, unit="step", show=show
+        )
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        alpha = float(self.model.policy.actor_critic.log_alpha.detach().exp())  # type: ignore[union-attr, operator]
-        self.logger.record("train/alpha", alpha)
+        if not isinstance(self._config, DQNConfig):
+            remaining = max(1.0 - self.num_timesteps / self._config.total_steps, 0.0)
+            self.model.ent_coef = self._config.ent_coef * remaining  # type: ignore[attr-defined]
+        log_alpha = getattr(getattr(self.model.policy, "actor_critic", None), "log_alpha", None)
+        if log_alpha is not None:
+            self.logger.record("train/alpha", float(log_alpha.detach().exp()))
         self._bar.update(self.num_timesteps - self._bar.n)
         finished = self.model.ep_info_buffer
         if finished:

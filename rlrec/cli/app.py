@@ -109,7 +109,8 @@ def _dispatch(args: list[str]) -> int:
         return _print_completion(args[1:])
     if first.startswith("-"):
         raise InvalidArgumentError(f"there is no option {first!r} before the verb; see: rlrec --help")
-    return _run_verb(first, args[1:])
+    two = " ".join(args[:2])
+    return _run_verb(two, args[2:]) if len(args) > 1 and two in VERBS else _run_verb(first, args[1:])
 
 
 def _run_verb(name: str, args: list[str]) -> int:
@@ -129,7 +130,8 @@ def _print_completion(args: list[str]) -> int:
 
     if len(args) != 1 or args[0] not in SHELLS:
         raise InvalidArgumentError(f"--print-completion takes one of {', '.join(SHELLS)}, got {' '.join(args)!r}")
-    print(completion_script({name: load_verb(name).Command for name in VERBS}, args[0]))
+    single = [name for name in VERBS if " " not in name]  # a shell completes word by word
+    print(completion_script({name: load_verb(name).Command for name in single}, args[0]))
     return EXIT_OK
 
 

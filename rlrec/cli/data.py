@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
-from rlrec.cli.command import BaseCommand
+from rlrec.cli.sources import SourceCommand
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
@@ -23,44 +22,24 @@ _DATED = (631_152_000.0, 4_102_444_800.0)  # 1990 to 2100: outside it, a time is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(BaseCommand):
+class Command(SourceCommand):
     """Load a log and print what is in it, with an account of every row that was read.
 
     With --out the log is also written there as one file a column, which every other verb opens at once and takes in
     place of the source. Nothing here is random: the seed has no effect.
     """
 
-    log: tyro.conf.Positional[str]
-    """"builtin:eshop2008", "builtin:online_retail", or a file or folder with a behaviour log."""
     out: Path | None = None
     """Folder to keep the log in, one file a column."""
     json: bool = False
     """Print JSON, for a script."""
-    columns: tuple[str, ...] = ()
-    """What your columns are called, such as user_id=customer item_id=sku timestamp=bought_at."""
-    rename_events: tuple[str, ...] = ()
-    """Event types to rename, such as addtocart=cart."""
-    items: Path | None = None
-    """Table of item features, with a column item_id."""
-    users: Path | None = None
-    """Table of user features, with a column user_id."""
-    strict: bool = False
-    """Refuse a log with any fault in a row, instead of leaving the row out and saying so."""
 
 
 def run(command: Command) -> int:
     """Load, print, and save where asked."""
-    from rlrec.data.load import load_log
     from rlrec.data.store import save_log
 
-    log = load_log(
-        command.log,
-        columns=pairs("columns", command.columns),
-        events=pairs("rename_events", command.rename_events) or None,
-        items=command.items,
-        users=command.users,
-        strict=command.strict,
-    )
+    log = command.load()
     facts = describe_log(log)
     if command.out is not None:
         save_log(log, command.out)
@@ -68,17 +47,6 @@ def run(command: Command) -> int:
     if command.out is not None and not command.json:
         print(f"\nsaved; use it as: rlrec fit {command.out}")
     return 0
-
-
-def pairs(name: str, given: tuple[str, ...]) -> dict[str, str]:
-    """Return NAME=VALUE texts as a dict."""
-    from rlrec.core.errors import InvalidArgumentError
-
-    for text in given:
-        if not all(text.partition("=")):
-            flag = f"--{name.replace('_', '-')}"
-            raise InvalidArgumentError(f"{name} must be pairs NAME=VALUE, got {text!r}; such as {flag} a=b c=d")
-    return dict(text.split("=", 1) for text in given)
 
 
 def describe_log(log: InteractionLog) -> dict[str, Any]:

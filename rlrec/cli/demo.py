@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rlrec.agents.config import PPOConfig
 from rlrec.cli.command import BaseCommand
 from rlrec.cli.journeys import journeys
-from rlrec.core.artifacts import package_versions, write_json
+from rlrec.core.artifacts import atomic_path, package_versions, write_json
 from rlrec.envs.config import SimulatorConfig
 from rlrec.gan.config import GANConfig
 from rlrec.models.config import LSTMConfig
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _N_SPEED_STEPS = 30
 _N_SPEED_ENVS = 1_024
-_KAPPAS = (0.02, 0.05, 0.1, 0.3, 1.0)
 _SIMULATED_PER_REAL = 4  # a mean over more simulated sessions than real ones leaves the error with the real ones
 
 
@@ -35,7 +34,8 @@ _SIMULATED_PER_REAL = 4  # a mean over more simulated sessions than real ones le
 class Command(BaseCommand):
     """Run the loop on the shop log: user model, simulator, agent, evaluation, GAN, synthetic log, report.
 
-    Writes lstm/, ppo/, gan/, synthetic.parquet, summary.json, report.html, config.toml, metrics.jsonl, tensorboard/.
+    Writes lstm/, ppo/, gan/, synthetic.parquet, summary.json, report.html, policies.svg, config.toml,
+    metrics.jsonl, tensorboard/.
     """
 
     log: str = "builtin:eshop2008"
@@ -95,11 +95,12 @@ class _Stages:
 
 def run(command: Command) -> int:
     """Run every stage and write the run folder."""
-    from rlrec.cli.judging import baseline_policies, judge, kappa_sweep, policy_rows, print_judgement
+    from rlrec.cli.judging import KAPPAS, baseline_policies, judge, kappa_sweep, policy_rows, print_judgement
     from rlrec.cli.runs import data_summary, learning_curve, start_run
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.fidelity import Comparison
+    from rlrec.evaluation.plots import policies_plot, standalone_svg
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
@@ -129,7 +130,7 @@ def run(command: Command) -> int:
         policies = {**baseline_policies(lstm, seed=seed), "ppo": agent}
         users = {"n_users": command.n_users, "seed": seed}
         home, away = judge(policies, lstm, heldout=heldout, config=command.simulator, **users)
-        sweep = kappa_sweep(policies, lstm, _KAPPAS, config=command.simulator, n_users=command.n_sweep, seed=seed)
+        sweep = kappa_sweep(policies, lstm, KAPPAS, config=command.simulator, n_users=command.n_sweep, seed=seed)
     compared = Comparison(test.sequences(), train.sequences(), item_categories(train), seed, command.n_probe)
     with stage("fidelity", "Comparing freely simulated sessions with held-out real ones"):
         fidelity, free = _fidelity(lstm, compared, valid.sequences(), seed)
@@ -141,11 +142,12 @@ def run(command: Command) -> int:
         synthetic, samples = quality_table(
             gan, train, compared=compared, other_real=valid.sequences(), test=test, seed=seed
         )
+    rows = policy_rows(home, away)
     summary = {
         "data": data_summary(log),
         "models": ranking,
         "simulator": {"user_steps_per_cpu_second": speed, "fidelity": fidelity},
-        "policies": policy_rows(home, away),
+        "policies": rows,
         "synthetic": synthetic,
         "gan": asdict(gan.record),
         "seconds": stage.seconds,
@@ -166,6 +168,8 @@ def run(command: Command) -> int:
     details.save(out)
     write_json(out / "summary.json", summary)
     write_report(summary, details, out / "report.html")
+    with atomic_path(out / "policies.svg") as temporary:
+        temporary.write_text(standalone_svg(policies_plot(rows)), encoding="utf-8")
     print_judgement(home, away)
     print(f"\n{gan.kept_sentence}\nsummary: {out / 'summary.json'}\nreport:  {out / 'report.html'}")
     return 0

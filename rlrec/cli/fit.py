@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from rlrec.cli.command import BaseCommand
-from rlrec.models.config import LSTMConfig, MarkovConfig
+from rlrec.cli.tables import print_table
+from rlrec.models.config import ItemKNNConfig, LSTMConfig, MarkovConfig, NGramConfig
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
     from rlrec.models.base import SequenceModel
+    from rlrec.models.recommender import Recommender
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(BaseCommand):
-    """Fit the LSTM, a first-order Markov chain and popularity on a log, and compare them on its latest part.
+    """Fit the LSTM and its baselines on a log, and compare them on its latest part.
 
-    Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and tensorboard/.
+    The hybrid votes with all of them, by weights learned on the validation part. The same command after a kill goes on
+    where it stopped. Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and
+    tensorboard/.
     """
 
     log: tyro.conf.Positional[str]
@@ -41,6 +45,10 @@ class Command(BaseCommand):
     """The LSTM."""
     markov: MarkovConfig = field(default_factory=MarkovConfig)
     """The Markov chain."""
+    ngram: NGramConfig = field(default_factory=NGramConfig)
+    """The n-gram model."""
+    item_knn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
+    """The item-kNN model."""
 
 
 def run(command: Command) -> int:
@@ -51,6 +59,7 @@ def run(command: Command) -> int:
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report_details import ReportDetails
+    from rlrec.evaluation.report_tables import models_table
 
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
@@ -77,29 +86,41 @@ def run(command: Command) -> int:
         "seed": command.seed,
     }
     write_json(command.out / "summary.json", summary)
-    print_models(scores)
+    print_table(models_table(scores))
     print(f"models and numbers are in {command.out}; for a page: rlrec report {command.out}")
     return 0
 
 
 def fit_models(
     train: InteractionLog, valid: InteractionLog, command: Command
-) -> tuple[dict[str, SequenceModel], dict[str, float]]:
-    """Fit the three models; returns them and the seconds that each took, by name."""
+) -> tuple[dict[str, Recommender], dict[str, float]]:
+    """Fit every model; returns them and the seconds that each took, by name."""
     from rlrec.models.counting import MarkovModel, PopularityModel
+    from rlrec.models.hybrid import HybridModel
+    from rlrec.models.knn import ItemKNNModel
     from rlrec.models.lstm import LSTMModel
+    from rlrec.models.ngram import NGramModel
 
     builders: dict[str, Any] = {
         "lstm": lambda: LSTMModel.fit(train, valid=valid, config=command.lstm, seed=command.seed, folder=command.out),
         "markov": lambda: MarkovModel.fit(train, config=command.markov),
+        "ngram": lambda: NGramModel.fit(train, config=command.ngram),
+        "item_knn": lambda: ItemKNNModel.fit(train, config=command.item_knn),
         "popularity": lambda: PopularityModel.fit(train),
+        "hybrid": lambda: HybridModel.fit(_voters(models), valid, seed=command.seed),
     }
-    models, seconds = {}, {}
+    models: dict[str, Recommender] = {}
+    seconds: dict[str, float] = {}
     for name, build in builders.items():
         began = time.perf_counter()
         models[name] = build()
         seconds[name] = time.perf_counter() - began
     return models, seconds
+
+
+def _voters(models: Mapping[str, Recommender]) -> dict[str, Recommender]:
+    """Return the models that vote in the hybrid: popularity has its own term there."""
+    return {name: model for name, model in models.items() if name != "popularity"}
 
 
 def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -> tuple[SequenceModel, float]:
@@ -109,19 +130,3 @@ def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -
     began = time.perf_counter()
     model = LSTMModel.fit(test, valid=valid, config=command.lstm, seed=command.seed + 1)
     return model, time.perf_counter() - began
-
-
-def print_models(scores: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the comparison as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from rlrec.evaluation.report_tables import models_table
-
-    laid_out = models_table(scores)
-    table = Table(title=laid_out.caption, box=None, padding=(0, 1, 0, 0))  # 80 columns hold every name
-    for index, column in enumerate(laid_out.columns):
-        table.add_column(column, justify="right" if index else "left")
-    for name, cells in laid_out.rows:
-        table.add_row(name, *(cell.text for cell in cells))
-    Console().print(table)

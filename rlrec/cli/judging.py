@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rlrec.models.base import SequenceModel
 
 BASELINES = ("random", "popular", "greedy")
+KAPPAS = (0.02, 0.05, 0.1, 0.3, 1.0)  # for a sweep: from people who nearly always take something to the log's own
 _N_ROWS = 1_000  # users at a time; more only take memory
 
 

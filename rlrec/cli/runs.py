@@ -19,15 +19,19 @@ CONFIG_FILE = "config.toml"
 def start_run(folder: Path, command: BaseCommand) -> None:
     """Make ``folder`` ready: take away an earlier run's curves, which new ones would join, and write ``config.toml``.
 
-    Only a folder with a ``config.toml`` held a run; others lose nothing.
+    Only a folder with a ``config.toml`` held a run; others lose nothing. A run of the same command that was killed, and
+    left a checkpoint, keeps its curves: it goes on.
     """
     from rlrec.core.config import dump_toml
 
-    if (folder / CONFIG_FILE).is_file():
+    text = dump_toml(replace(command, config=None))
+    before = folder / CONFIG_FILE
+    goes_on = (folder / "checkpoint").is_dir() and before.is_file() and before.read_text(encoding="utf-8") == text
+    if before.is_file() and not goes_on:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     with atomic_path(folder / CONFIG_FILE) as temporary:
-        temporary.write_text(dump_toml(replace(command, config=None)), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def learning_curve(folder: Path, metric: str = "agents/ppo/return") -> list[tuple[int, float]] | None:

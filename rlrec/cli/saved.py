@@ -22,7 +22,12 @@ def load_model(path: Path) -> SequenceModel:
     """Read a saved model: its folder, or the run folder of ``rlrec fit`` or ``rlrec demo``, whose LSTM is meant."""
     from rlrec.agents.observers import load_observer
 
-    return load_observer(_find(path, _MODEL_PLACES, "saved model; give the folder that rlrec fit wrote"))
+    return load_observer(find_model(path))
+
+
+def find_model(path: Path) -> Path:
+    """Return the folder of a saved model of any kind; of a run's, the LSTM's."""
+    return _find(path, _MODEL_PLACES, "saved model; give the folder that rlrec fit wrote")
 
 
 def load_policy(path: Path, *, slate_size: int = 1, seed: int = 0) -> Policy:

@@ -13,7 +13,7 @@ def print_table(laid_out: Table) -> None:
     from rich.console import Console
     from rich.table import Table as Drawn
 
-    drawn = Drawn(title=laid_out.caption)
+    drawn = Drawn(title=laid_out.caption, box=None, padding=(0, 1, 0, 0))  # 80 columns hold every name
     for index, column in enumerate(laid_out.columns):
         drawn.add_column(column, justify="right" if index else "left")
     for name, cells in laid_out.rows:

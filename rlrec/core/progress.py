@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 
 from tqdm import tqdm
 
+from rlrec.core.artifacts import atomic_path
+
 ItemT = TypeVar("ItemT")
 
 
@@ -62,6 +64,21 @@ class MetricsWriter(AbstractContextManager["MetricsWriter"]):
         for name, value in values.items():
             self._board.add_scalar(name, float(value), step=step)
 
+    def rewind(self, step: int, prefix: str) -> None:
+        """Drop the lines of a part beyond ``step``: a kill came after they were written and before a checkpoint.
+
+        TensorBoard keeps both and shows the later one.
+        """
+        path = None if self.folder is None else self.folder / "metrics.jsonl"
+        if path is None or self._file is not None or not path.exists():
+            return
+        _drop_cut_line(path)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not _is_beyond(json.loads(line), step, prefix)]
+        if len(kept) < len(lines):
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
+
     def close(self) -> None:
         """Flush and close the files."""
         if self._file is not None:
@@ -93,6 +110,10 @@ def read_metrics(path: str | Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def _is_beyond(record: Mapping[str, Any], step: int, prefix: str) -> bool:
+    return record["step"] > step and any(name.startswith(prefix) for name in record)
 
 
 def _drop_cut_line(path: Path) -> None:

@@ -11,6 +11,7 @@ The mixer is SplitMix64's finaliser (Steele, Lea & Flood, "Fast splittable pseud
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,14 @@ def _mix(x: UInt64Array) -> UInt64Array:
 
 def _word(value: int) -> np.uint64:
     return np.uint64(value & 0xFFFFFFFFFFFFFFFF)
+
+
+@lru_cache(maxsize=1024)
+def _start(seed: int, lane: int) -> UInt64Array:
+    """Return the word from which a stream's numbers are mixed, (1,): only arrays wrap around without a warning."""
+    start = _mix(np.atleast_1d(_word(seed)) * _GOLDEN + _word(lane))
+    start.flags.writeable = False
+    return start
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,8 @@ class CounterRng:
 
     def words(self, key: NDArray[np.integer], counter: NDArray[np.integer] | int, lane: int) -> UInt64Array:
         """Return 64 random bits for each user, shape of ``key``."""
-        with np.errstate(over="ignore"):
-            start = _mix(np.atleast_1d(_word(self.seed)) * _GOLDEN + _word(lane))
-            word = _mix(start + np.asarray(key).astype(np.uint64) * _GOLDEN)
-            return _mix(word + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+        word = _mix(_start(self.seed, lane) + np.atleast_1d(key).astype(np.uint64) * _GOLDEN)
+        return _mix(word + (np.atleast_1d(counter).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
     def uniform(
         self, key: NDArray[np.integer], counter: NDArray[np.integer] | int, *, lane: int, n: int | None = None
@@ -83,8 +90,7 @@ class CounterRng:
         """
         word = self.words(key, counter, lane)
         if n is not None:
-            with np.errstate(over="ignore"):
-                word = _mix(word[..., None] + np.arange(1, n + 1, dtype=np.uint64) * _GOLDEN)  # (B, n)
+            word = _mix(word[..., None] + np.arange(1, n + 1, dtype=np.uint64) * _GOLDEN)  # (B, n)
         return (word >> np.uint64(11)).astype(np.float64) * _TO_UNIT
 
     def child(self, lane: int) -> CounterRng:

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError
 from rlrec.data.catalog import ItemCatalog
-from rlrec.data.cleaning_policy import CleaningPolicy
-from rlrec.data.cleaning_report import CleaningReport
 from rlrec.data.features import FeatureTable
 from rlrec.data.frames import polars_to_pandas
 from rlrec.data.log import (
@@ -44,8 +42,8 @@ def assemble(
     """
     frame, items = settle_ids(frame, items, ITEM_ID)
     frame, users = settle_ids(frame, users, USER_ID)
-    user, user_vocabulary = _index(frame[USER_ID], users)
-    item, item_vocabulary = _index(frame[ITEM_ID], items)
+    user, user_vocabulary = index_ids(frame[USER_ID], users)
+    item, item_vocabulary = index_ids(frame[ITEM_ID], items)
     event_names = sorted(frame[EVENT].unique().to_list())
     event = frame[EVENT].replace_strict(event_names, list(range(len(event_names))), return_dtype=pl.Int16)
     value = frame[VALUE] if VALUE in frame.columns and frame[VALUE].null_count() < frame.height else None
@@ -66,24 +64,6 @@ def assemble(
         user_features=align_features(users, USER_ID, user_vocabulary),
         notes={} if notes is None else notes,
     )
-
-
-def settle_duplicates(frame: pl.DataFrame, policy: CleaningPolicy, report: CleaningReport) -> pl.DataFrame:
-    """Drop, refuse or only count rows that equal an earlier one in every column."""
-    unique = frame.unique(maintain_order=True) if policy.duplicates == "drop" else None
-    n = frame.height - (int(frame.n_unique()) if unique is None else unique.height) if frame.height else 0
-    if not n:
-        return frame
-    if policy.duplicates == "fail":
-        raise DataError(f"{n} rows refused: they repeat an earlier row exactly; allow it with duplicates='keep'")
-    if unique is None:
-        report.warn(
-            f"{n:,} rows repeat an earlier row exactly and were kept; CleaningPolicy(duplicates='drop') drops them"
-        )
-        return frame
-    report.drop("exact duplicate", n)
-    report.n_kept -= n
-    return unique
 
 
 def settle_ids(frame: pl.DataFrame, table: pl.DataFrame | None, key: str) -> tuple[pl.DataFrame, pl.DataFrame | None]:
@@ -124,7 +104,8 @@ def align_features(table: pl.DataFrame | None, key: str, vocabulary: Vocabulary)
     return features.take(rows)
 
 
-def _index(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any], Vocabulary]:
+def index_ids(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any], Vocabulary]:
+    """Return the index of each id, and the vocabulary: the ids of the table first, then the others, sorted."""
     distinct = ids.unique().sort()
     if table is not None:
         known = table[ids.name]

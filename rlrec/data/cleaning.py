@@ -5,8 +5,10 @@ The cleaner works on blocks of canonical columns, so that a log of any size pass
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -28,11 +30,22 @@ from rlrec.data.log import (
 )
 from rlrec.data.readers.base import Block
 from rlrec.data.readers.delimited import RAGGED, REPEATED_HEADER
-from rlrec.data.times import parse_times
+from rlrec.data.settling import (
+    BAD_VALUE,
+    MONTH_FIRST,
+    check_twins,
+    fill_value,
+    settle_dates,
+    settle_duplicates,
+    settle_values,
+)
+from rlrec.data.times import DateEvidence, parse_times
 
 _ROW = "__row"
 _TRUE, _FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 _FLOAT_EXACT = 2.0**53
+_DAY = 86_400.0
+_LAST_DATE = 253_402_300_799.0  # the end of the year 9999, the last that datetime has
 
 
 class Cleaner:
@@ -51,13 +64,16 @@ class Cleaner:
         self.report = CleaningReport()
         self._renames = dict(events or {})
         self._units: Counter[str] = Counter()
+        self.dates = DateEvidence()
+        self._now = time.time()
+        self._n_future, self._latest = 0, 0.0
 
     def clean(self, block: Block) -> pl.DataFrame:
         """Return the rows worth keeping.
 
         Columns that come out: ``user_id, item_id`` (String or an integer type), ``timestamp`` (Float64, UTC seconds;
         the row number where the source has no time), ``event`` (String), and those of ``value, session_id, exposed,
-        propensity, position`` that the source has.
+        propensity, position`` that the source has; and the helper columns of `rlrec.data.settling`.
         """
         self._account_reader(block)
         offset = self.report.n_read
@@ -66,7 +82,19 @@ class Cleaner:
         for step in (self._ids, self._times, self._events, self._values, self._sessions, self._exposures):
             frame = step(frame)
         self.report.n_kept += frame.height
+        self._watch_future(frame[TIMESTAMP])
         return frame.drop(_ROW)
+
+    def settle(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Decide for all cleaned rows together what one block could not; the helper columns go."""
+        if MONTH_FIRST in frame.columns:
+            frame = settle_dates(frame, day_first=self.dates.decide(), policy=self.policy, report=self.report)
+        if BAD_VALUE in frame.columns and self.policy.bad_value in ("mean", "median"):
+            how: Any = self.policy.bad_value
+            frame = settle_values(frame, fill_value(frame[VALUE], how, self.report))
+        for name in (USER_ID, ITEM_ID):
+            check_twins(frame[name].unique(), self.policy, self.report)
+        return settle_duplicates(frame, self.policy, self.report)
 
     def count_events(self, frame: pl.DataFrame) -> None:
         """Add the rows of a cleaned frame to the counts by event name."""
@@ -77,6 +105,11 @@ class Cleaner:
         """Close the account: warnings that need the whole log, and the check that the counts add up."""
         if len(self._units) > 1:
             self.report.warn(f"timestamps mix units ({_counts(self._units)} rows); they were told apart by their size")
+        if self._n_future and self._units:
+            latest = datetime.fromtimestamp(min(self._latest, _LAST_DATE), UTC)
+            self.report.warn(
+                f"{self._n_future:,} timestamps lie in the future, up to {latest:%Y-%m-%d}; check their unit"
+            )
         lowered = Counter(name.strip().casefold() for name in self.report.events)
         twins = [name for name in self.report.events if lowered[name.strip().casefold()] > 1]
         if twins:
@@ -86,6 +119,13 @@ class Cleaner:
             )
         self.report.check()
         return self.report
+
+    def _watch_future(self, timestamps: pl.Series) -> None:
+        """Count clock times that lie ahead of the clock; they are kept as they are."""
+        ahead = timestamps > self._now + _DAY
+        if ahead.any():
+            self._n_future += int(ahead.sum())
+            self._latest = max(self._latest, float(timestamps.filter(ahead).max()))  # type: ignore[arg-type]
 
     # ---- one step for each kind of column -----------------------------------------------------------------------
 
@@ -134,12 +174,6 @@ class Cleaner:
             return frame.with_columns(pl.col(_ROW).cast(pl.Float64).alias(TIMESTAMP))
         policy = self.policy
         parsed = parse_times(frame[TIMESTAMP], day_first=policy.day_first, convert_units=policy.mixed_units != "keep")
-        if parsed.ambiguous:
-            shown = _first_text(frame[TIMESTAMP].filter(parsed.seconds.is_null()))
-            raise DataError(
-                f"column 'timestamp' has {parsed.ambiguous} dates such as {shown!r}, and nothing tells day from "
-                "month; say CleaningPolicy(day_first=True) or (day_first=False)"
-            )
         self._units.update(parsed.units)
         if policy.mixed_units == "fail" and len(self._units) > 1:
             raise DataError(
@@ -152,6 +186,10 @@ class Cleaner:
         bad = parsed.seconds.is_null()
         text = frame[TIMESTAMP]
         frame = frame.with_columns(parsed.seconds.alias(TIMESTAMP))
+        if parsed.month_first is not None:
+            self.dates = self.dates.plus(parsed.evidence)
+            bad &= parsed.month_first.is_null()
+            frame = frame.with_columns(parsed.month_first.alias(MONTH_FIRST))
         return self._drop(frame, bad, "missing or unreadable timestamp", policy.bad_timestamp, text)
 
     def _events(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +198,7 @@ class Cleaner:
         frame = frame.with_columns(pl.col(EVENT).cast(pl.String))
         names = frame[EVENT].unique()
         missing = names.filter(self._missing(names) | (names.str.strip_chars() == "").fill_null(True))
-        bad = frame[EVENT].is_null() | frame[EVENT].is_in(missing.drop_nulls())
+        bad = frame[EVENT].is_null() | frame[EVENT].is_in(missing.drop_nulls().to_list())
         if self.policy.missing_event == "fill":
             self.report.fix(f"missing event named {self.policy.event_fill!r}", int(bad.sum()))
         else:
@@ -199,8 +237,9 @@ class Cleaner:
         frame = frame.with_columns(number.alias(VALUE))
         if self.policy.bad_value in ("drop", "fail"):
             return self._drop(frame, bad, "value is no finite number", self.policy.bad_value, text)
-        self.report.fix("value is no finite number: set to missing", int(bad.sum()))
-        return frame
+        what = "set to missing" if self.policy.bad_value == "missing" else f"set to the {self.policy.bad_value}"
+        self.report.fix(f"value is no finite number: {what}", int(bad.sum()))
+        return frame if self.policy.bad_value == "missing" else frame.with_columns(bad.alias(BAD_VALUE))
 
     def _sessions(self, frame: pl.DataFrame) -> pl.DataFrame:
         if SESSION_ID not in frame.columns:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from rlrec.core.errors import DataError
+
 _UNITS = (
     (1e11, 1.0, "seconds"),
     (1e14, 1e3, "milliseconds"),
@@ -22,15 +24,59 @@ _YEAR_FIRST = rf"^\s*(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TIME}{_ZONE}\s*$
 _YEAR_LAST = rf"^\s*(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}){_TIME}{_ZONE}\s*$"
 
 
+class DateEvidence(NamedTuple):
+    """What the dates of the form 01/02/2010 say about which of the two is the day; add the evidence of all blocks."""
+
+    n: int = 0
+    """Dates of this form."""
+    day_first: int = 0
+    """Dates whose first number alone is above 12."""
+    month_first: int = 0
+    """Dates whose second number alone is above 12."""
+    example: str = ""
+    """The first date of this form."""
+
+    def plus(self, other: DateEvidence) -> DateEvidence:
+        """Return the evidence of both."""
+        return DateEvidence(
+            self.n + other.n,
+            self.day_first + other.day_first,
+            self.month_first + other.month_first,
+            self.example or other.example,
+        )
+
+    def decide(self) -> bool:
+        """Return whether the day comes first.
+
+        Raises
+        ------
+        DataError
+            If no date tells, or some tell one thing and some the other.
+        """
+        if bool(self.day_first) != bool(self.month_first):
+            return self.day_first > 0
+        what = (
+            f"{self.day_first} have the day first and {self.month_first} the month"
+            if self.day_first
+            else "nothing tells day from month"
+        )
+        raise DataError(
+            f"column 'timestamp' has {self.n} dates such as {self.example!r}, and {what}; "
+            "say CleaningPolicy(day_first=True) or (day_first=False)"
+        )
+
+
 class Parsed(NamedTuple):
     """Times of a block."""
 
     seconds: pl.Series
-    """Float64, null where a time is missing or cannot be read."""
+    """Float64, null where a time is missing or cannot be read; 01/02/2010 is read with the day first if it is open."""
     units: Counter[str]
     """Rows by unit of numeric times that are a clock time."""
-    ambiguous: int
-    """Rows like 01/02/2010 in a column that does not tell which is the day."""
+    month_first: pl.Series | None = None
+    """The same times with the month first, where only the whole column can tell."""
+    evidence: DateEvidence = DateEvidence()
+    """For that decision."""
 
 
 def parse_times(times: pl.Series, *, day_first: bool | None = None, convert_units: bool = True) -> Parsed:
@@ -41,7 +87,7 @@ def parse_times(times: pl.Series, *, day_first: bool | None = None, convert_unit
     times : Series
         Numbers, dates, datetimes or text. A datetime or a text without a zone is read as UTC.
     day_first : bool, optional
-        Meaning of 01/02/2010; by default a day above 12 somewhere in the column decides.
+        Meaning of 01/02/2010; by default both readings are returned, with the evidence to choose between them.
     convert_units : bool
         Turn milli-, micro- and nanoseconds into seconds, value by value, by their size.
 
@@ -51,16 +97,25 @@ def parse_times(times: pl.Series, *, day_first: bool | None = None, convert_unit
     [1291195920.0, 1291195920.0, 1292232720.0, None]
     """
     if times.dtype in (pl.Date, pl.Datetime):
-        return Parsed(times.cast(pl.Datetime("us")).dt.epoch("us") / 1e6, Counter(), 0)
+        return Parsed(times.cast(pl.Datetime("us")).dt.epoch("us") / 1e6, Counter())
     if times.dtype != pl.String:
         return _from_numbers(times.cast(pl.Float64, strict=False), convert_units)
     parsed = _from_numbers(_numbers(times), convert_units)
     unread = parsed.seconds.is_null() & times.is_not_null()
     if not unread.any():
         return parsed
-    read, ambiguous = _from_text(times.filter(unread), day_first)
     rows = unread.arg_true()
-    return parsed._replace(seconds=parsed.seconds.scatter(rows, read), ambiguous=ambiguous)
+    text = times.filter(unread)
+    year_first, groups = _year_first(text), _groups(text, _YEAR_LAST)
+    if groups is None:
+        return parsed._replace(seconds=parsed.seconds.clone().scatter(rows, year_first))
+    day, month = (
+        parsed.seconds.clone().scatter(rows, year_first.fill_null(_compose(groups["3"], groups[m], groups[d], groups)))
+        for d, m in (("1", "2"), ("2", "1"))
+    )
+    if day_first is not None:
+        return parsed._replace(seconds=day if day_first else month)
+    return parsed._replace(seconds=day, month_first=month, evidence=_evidence(text, groups))
 
 
 def _numbers(times: pl.Series) -> pl.Series:
@@ -91,28 +146,27 @@ def _from_numbers(numbers: pl.Series, convert_units: bool) -> Parsed:
             if divisor > 1 and convert_units:
                 seconds = pl.select(pl.when(inside).then(seconds / divisor).otherwise(seconds)).to_series()
         low = high
-    return Parsed(seconds.rename("timestamp"), units, 0)
+    return Parsed(seconds.rename("timestamp"), units)
 
 
-def _from_text(text: pl.Series, day_first: bool | None) -> tuple[pl.Series, int]:
-    """Return seconds of texts that are no numbers, and how many of them are ambiguous."""
-    first = text.str.extract_groups(_YEAR_FIRST).struct.unnest()
-    seconds = _compose(first["1"], first["2"], first["3"], first)
-    last = text.str.extract_groups(_YEAR_LAST).struct.unnest()
-    if last["1"].null_count() == len(last):
-        return seconds, 0
-    order = _day_first(last) if day_first is None else day_first
-    if order is None:
-        return seconds, int(last["1"].is_not_null().sum())
-    day, month = ("1", "2") if order else ("2", "1")
-    return seconds.fill_null(_compose(last["3"], last[month], last[day], last)), 0
+def _groups(text: pl.Series, pattern: str) -> pl.DataFrame | None:
+    """Return the parts of the texts that match, null where one does not; None where none does."""
+    groups = text.str.extract_groups(pattern).struct.unnest()
+    return None if groups["1"].null_count() == len(groups) else groups
 
 
-def _day_first(groups: pl.DataFrame) -> bool | None:
-    """Return whether the first number is the day: it is if one is above 12, it is not if a second one is, else None."""
-    first = (groups["1"].cast(pl.Int32, strict=False) > 12).any()
-    second = (groups["2"].cast(pl.Int32, strict=False) > 12).any()
-    return None if first == second else bool(first)
+def _year_first(text: pl.Series) -> pl.Series:
+    groups = _groups(text, _YEAR_FIRST)
+    if groups is None:
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Float64)
+    return _compose(groups["1"], groups["2"], groups["3"], groups)
+
+
+def _evidence(text: pl.Series, groups: pl.DataFrame) -> DateEvidence:
+    first, second = (groups[name].cast(pl.Int32, strict=False) for name in ("1", "2"))
+    example = text.filter(first.is_not_null())[0]
+    day_first, month_first = (first > 12) & (second <= 12), (second > 12) & (first <= 12)
+    return DateEvidence(len(first) - first.null_count(), int(day_first.sum()), int(month_first.sum()), example)
 
 
 def _compose(year: pl.Series, month: pl.Series, day: pl.Series, groups: pl.DataFrame) -> pl.Series:

@@ -30,8 +30,8 @@ def click_probs(probs: Tensor, kappa: float) -> Tensor:
     Tensor, shape (B, K)
         Rows sum to at most 1; what is missing is "no click".
     """
-    shown = probs.sum(-1, keepdim=True).clamp(max=1.0)
-    return probs / (shown + kappa * (1.0 - shown)).clamp(min=torch.finfo(probs.dtype).tiny)
+    shown = probs.sum(-1, keepdim=True)  # rounding, or an estimated normaliser, may put it above 1
+    return probs / (shown + kappa * (1.0 - shown).clamp(min=0.0)).clamp(min=torch.finfo(probs.dtype).tiny)
 
 
 def choose(clicks: Tensor, uniform: Tensor) -> Tensor:

@@ -16,13 +16,17 @@ from torch import Tensor
 
 from rlrec.core.errors import InvalidSlateError
 from rlrec.core.random import CounterRng
+from rlrec.envs.arrivals import Arrivals, OwnOpening
 from rlrec.envs.choice import choose, click_probs
 from rlrec.envs.config import SimulatorConfig
-from rlrec.models.base import BehaviourStep, Heads, RecurrentState, SequenceModel
-from rlrec.models.sampling import as_uniform, inverse_cdf
+from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
+from rlrec.envs.forecasts import Forecaster
+from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.sampling import inverse_cdf
 
-_CLICK, _BROWSE, _ITEM, _EVENT, _GAP, _LEAVE, _OPEN = range(7)  # purposes of random numbers: one lane each
-_N_LANES = 7
+_CLICK, _BROWSE, _ITEM, _EVENT, _GAP, _LEAVE = range(6)  # purposes of random numbers: one column each
+_N_DRAWS = 6
+_STEP, _MEMBER = 0, 1  # lanes
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,23 @@ class UserState:
     streak: Tensor
     """(B,) useless slates in a row."""
 
-    def where(self, mask: NDArray[np.bool_], other: UserState) -> UserState:
-        """Return ``other``'s people where ``mask`` (B,) is true."""
-        torch_mask = torch.from_numpy(mask).to(self.streak.device)
+    def put(self, rows: NDArray[np.int64], other: UserState) -> UserState:
+        """Return these people with those in ``rows`` (n,) replaced by ``other``'s n."""
+        key, clock = self.key.copy(), self.clock.copy()
+        key[rows], clock[rows] = other.key, other.clock
+        index = torch.from_numpy(rows).to(self.streak.device)
         return UserState(
-            memory=self.memory.where(torch_mask, other.memory),
-            key=np.where(mask, other.key, self.key),
-            clock=np.where(mask, other.clock, self.clock),
-            streak=torch.where(torch_mask, other.streak, self.streak),
+            self.memory.put(index, other.memory), key, clock, self.streak.index_copy(0, index, other.streak)
         )
+
+    def select(self, rows: NDArray[np.int64]) -> UserState:
+        """Return the people in ``rows``."""
+        index = torch.from_numpy(rows).to(self.streak.device)
+        return UserState(self.memory.select(index), self.key[rows], self.clock[rows], self.streak[index])
 
 
 class Responses(NamedTuple):
-    """What B people did with their slates; all (B,)."""
+    """What B people did with their slates; all (B,) but ``click_probs``."""
 
     position: NDArray[np.int64]
     """Slate position of the click, -1 for none."""
@@ -62,6 +70,14 @@ class Responses(NamedTuple):
     """Its gap bucket."""
     left: NDArray[np.bool_]
     """True where the person then left."""
+    click_probs: NDArray[np.float64]
+    """(B, K) probability with which each shown item was going to be clicked."""
+    leave_probs: NDArray[np.float64]
+    """Probability with which the person was going to leave."""
+    streak: NDArray[np.int64]
+    """Useless slates in a row, this one included."""
+    disagreement: NDArray[np.float64]
+    """Standard deviation over an ensemble's members of the probability of any click; 0 for a single model."""
 
     @property
     def clicked(self) -> NDArray[np.bool_]:
@@ -75,14 +91,21 @@ class UserSimulator:
     Parameters
     ----------
     model : SequenceModel
-        How people behave.
+        How people behave. Taken as fixed: a model trained further needs a new simulator. In an `EnsembleModel` each
+        person follows one member.
     config : SimulatorConfig, optional
         What the log cannot say.
+    arrivals : Arrivals, optional
+        How people come in; by default with one behaviour, as logged sessions open.
     """
 
-    def __init__(self, model: SequenceModel, config: SimulatorConfig | None = None) -> None:
+    def __init__(
+        self, model: SequenceModel, config: SimulatorConfig | None = None, *, arrivals: Arrivals | None = None
+    ) -> None:
         self.model = model
         self.config = SimulatorConfig() if config is None else config
+        self.arrivals: Arrivals = OwnOpening() if arrivals is None else arrivals
+        self._forecast = Forecaster(model, self.config.n_sampled_items)
 
     @property
     def n_items(self) -> int:
@@ -90,8 +113,8 @@ class UserSimulator:
         return self.model.n_items
 
     @torch.no_grad()
-    def reset(self, keys: NDArray[np.int64], *, rng: CounterRng) -> tuple[UserState, BehaviourStep]:
-        """Let people arrive with one behaviour of their own, as logged sessions open.
+    def reset(self, keys: NDArray[np.int64], *, rng: CounterRng) -> tuple[UserState, BehaviourBatch]:
+        """Let people arrive with a history.
 
         Parameters
         ----------
@@ -101,18 +124,13 @@ class UserSimulator:
         Returns
         -------
         state : UserState
-        opening : BehaviourStep
-            The visible opening behaviour, (B,).
+        history : BehaviourBatch
+            The visible behaviour that they came with, padded to (B, T).
         """
-        fresh = self.model.initial_state(len(keys))
-        draw = self._draws(keys, np.full(len(keys), -1), rng)
-        heads = self.model.heads(fresh)
-        item = inverse_cdf(heads.item_log_probs().double().exp(), draw[:, _OPEN])
-        event = _sample_event(heads, item, draw[:, _EVENT])
-        opening = BehaviourStep(item, event, torch.zeros_like(item))
-        _, memory = self.model.step(opening, fresh)
-        streak = torch.zeros(len(keys), dtype=torch.int64, device=item.device)
-        return UserState(memory, keys, np.zeros(len(keys), np.int64), streak), opening
+        history = self.arrivals.open(self.model, keys, rng)
+        memory = self.model.read(history, self._fresh(keys, rng))
+        streak = torch.zeros(len(keys), dtype=torch.int64, device=self.model.device)
+        return UserState(memory, keys, np.zeros(len(keys), np.int64), streak), history
 
     @torch.no_grad()
     def respond(self, state: UserState, slates: NDArray[np.integer], *, rng: CounterRng) -> tuple[Responses, UserState]:
@@ -130,49 +148,71 @@ class UserSimulator:
         InvalidSlateError
             For a wrong shape or type, an unknown item, or an item shown twice.
         """
-        checked = check_slates(slates, len(state.key), self.n_items)
-        shown = torch.from_numpy(checked).to(state.streak.device)  # (B, K)
-        draw = self._draws(state.key, state.clock, rng)
+        shown = torch.from_numpy(check_slates(slates, len(state.key), self.n_items)).to(self.model.device)  # (B, K)
+        draw = self._draws(state, rng)
         heads = self.model.heads(state.memory)
-        position = choose(
-            click_probs(heads.item_log_probs_of(shown).double().exp(), self.config.kappa), draw[:, _CLICK]
-        )
+        forecast = self._forecast(heads, state.memory)
+        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
+        position = choose(clicks, draw[_CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
-        alone = ~clicked & (draw[:, _BROWSE] < self.config.organic_rate)
-        if alone.any():
-            found = inverse_cdf(heads.item_log_probs().double().exp(), draw[:, _ITEM])
-            item = torch.where(alone, found, item)
+        alone = (~clicked & (draw[_BROWSE] < self.config.organic_rate)).nonzero().squeeze(1)
+        if len(alone):
+            item = item.index_copy(0, alone, forecast.draw(draw[_ITEM][alone], alone))
         acted = item >= 0
-        event = _sample_event(heads, item.clamp(min=0), draw[:, _EVENT])
-        gap = inverse_cdf(heads.gap_probs().double(), draw[:, _GAP])
-        after, stepped = self.model.step(BehaviourStep(item.clamp(min=0), event, gap), state.memory)
+        event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)
-        end = torch.where(acted, after.end_probs(), heads.end_probs()).double()
-        left = draw[:, _LEAVE] < self._leave_probs(end, streak)
+        leaving = self._leave_probs(end, streak)
         responses = Responses(
             position=position.cpu().numpy(),
             item=item.cpu().numpy(),
             event=torch.where(acted, event, 0).cpu().numpy(),
             gap=torch.where(acted, gap, 0).cpu().numpy(),
-            left=left.cpu().numpy(),
+            left=(draw[_LEAVE] < leaving).cpu().numpy(),
+            click_probs=clicks.cpu().numpy(),
+            leave_probs=leaving.cpu().numpy(),
+            streak=streak.cpu().numpy(),
+            disagreement=self._disagreement(heads, shown),
         )
-        memory = state.memory.where(acted, stepped)
         return responses, UserState(memory, state.key, state.clock + 1, streak)
+
+    def _live_on(
+        self, memory: RecurrentState, heads: Heads, item: Tensor, draw: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, RecurrentState]:
+        """Return event, gap, hazard of leaving (all (B,)) and memory after ``item``; -1 leaves a person as it was."""
+        acted, known = item >= 0, item.clamp(min=0)
+        event = torch.zeros_like(item)
+        if self.model.n_events > 1:
+            event = inverse_cdf(heads.event_probs(known.unsqueeze(-1)).squeeze(-2).double(), draw[_EVENT])
+        gap = inverse_cdf(heads.gap_probs().double(), draw[_GAP])
+        after, stepped = self.model.step(BehaviourStep(known, event, gap), memory)
+        if acted.all():
+            return event, gap, after.end_probs().double(), stepped
+        end = torch.where(acted, after.end_probs(), heads.end_probs()).double()
+        return event, gap, end, memory.where(acted, stepped)
+
+    def _fresh(self, keys: NDArray[np.int64], rng: CounterRng) -> RecurrentState:
+        fresh = self.model.initial_state(len(keys))
+        if not isinstance(self.model, EnsembleModel):
+            return fresh
+        uniform = rng.uniform(keys, 0, lane=_MEMBER)
+        return self.model.assign(fresh, (uniform * len(self.model.members)).astype(np.int64))
+
+    def _disagreement(self, heads: Heads, shown: Tensor) -> NDArray[np.float64]:
+        if not isinstance(heads, EnsembleHeads):
+            return np.zeros(len(shown))
+        each = [click_probs(own.item_log_probs_of(shown).double().exp(), self.config.kappa) for own in heads.each]
+        return torch.stack([clicks.sum(-1) for clicks in each]).std(0, correction=0).cpu().numpy()
 
     def _leave_probs(self, end: Tensor, streak: Tensor) -> Tensor:
         """Raise the learned hazard by a streak of useless slates, on the logit scale."""
         annoyance = self.config.impatience * streak.clamp(max=self.config.max_streak)
         return torch.sigmoid(torch.logit(end, eps=1e-9) + annoyance)
 
-    def _draws(self, key: NDArray[np.int64], clock: NDArray[np.int64], rng: CounterRng) -> Tensor:
-        """Return all the uniforms of a step, (B, lanes): one per purpose."""
-        uniform = rng.uniform(key, clock, lane=0, n=_N_LANES)
-        return as_uniform(uniform, self.model.initial_state(0).tensors[0])
-
-
-def _sample_event(heads: Heads, item: Tensor, uniform: Tensor) -> Tensor:
-    return inverse_cdf(heads.event_probs(item.unsqueeze(-1)).squeeze(-2).double(), uniform)
+    def _draws(self, state: UserState, rng: CounterRng) -> Tensor:
+        """Return the uniforms of a step, (n_draws, B), one row a purpose; double, so that 1 - 2**-53 stays below 1."""
+        uniform = rng.uniform(state.key, state.clock, lane=_STEP, n=_N_DRAWS)
+        return torch.from_numpy(np.ascontiguousarray(uniform.T)).to(self.model.device)
 
 
 def check_slates(slates: NDArray[np.integer], n_users: int, n_items: int) -> NDArray[np.int64]:

@@ -1,16 +1,16 @@
 """The vectorised Gymnasium environment: one step answers all users at once.
 
-An observation is the interest vector that an *observer* model computes from the visible behaviour, never the simulated
-person's own memory. ``terminated`` means the user left, ``truncated`` that the horizon was reached. Autoreset is
-same-step: the returned observation belongs to the next user, ``infos["final_obs"]`` to the one who left.
+An observation is computed by an *observer* model from the visible behaviour, never from the simulated person's own
+memory. ``terminated`` means the user left, ``truncated`` that the horizon was reached. Autoreset is same-step: the
+returned observation belongs to the next user, ``infos["final_obs"]`` to the one who left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -19,29 +19,47 @@ from numpy.typing import NDArray
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, InvalidSlateError, NotReadyError
 from rlrec.core.random import CounterRng
+from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.masks import ActionMask
+from rlrec.envs.observations import Observations
+from rlrec.envs.rewards import EventReward, Reward, RewardSum, Step
 from rlrec.envs.simulator import Responses, UserSimulator, UserState
-from rlrec.models.base import BehaviourStep, RecurrentState, SequenceModel
+from rlrec.envs.visible import Visible
+from rlrec.envs.wording import describe_step
+from rlrec.models.base import SequenceModel
 from rlrec.models.threads import torch_threads
 
-FloatArray = NDArray[np.float32]
 
-
-class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]]):
+class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     """``num_envs`` simulated users, stepped together.
 
     Parameters
     ----------
     simulator : UserSimulator or SequenceModel
-        The people. A model gets the default `SimulatorConfig`.
+        The people. A model gets ``config``.
     num_envs : int
         Users at a time, B.
     slate_size : int
         Items shown at a time, K. 1 makes actions (B,), else (B, K) without repeats.
     observer : SequenceModel, optional
         Computes observations from visible behaviour; by default the simulator's own model (the best case).
+    config : SimulatorConfig, optional
+        For a ``simulator`` given as a model.
     seed : int
         Used by a ``reset`` without a seed.
+    retriever : Retriever, optional
+        Candidate mode: an action is an index into the C candidates that it proposes for each user.
+    rewards : mapping of str to (float, Reward), optional
+        Weighted terms; by default the config's event rewards. ``infos["reward_terms"]`` has them apart.
+    observation : sequence of str, optional
+        Parts, see `Observations`; by default the interest vector, and in candidate mode the candidates' features too.
+    window : int
+        Recent items kept for the history part and the retriever, W.
+    hide_seen : bool
+        Forbid items that the user touched in this episode; see `action_masks`.
+    blocked : bool array, shape (I,), optional
+        Forbid these items, as when they are out of stock.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -56,33 +74,93 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
         config: SimulatorConfig | None = None,
         seed: int = 0,
         render_mode: str | None = None,
+        retriever: Retriever | None = None,
+        rewards: Mapping[str, tuple[float, Reward]] | None = None,
+        observation: Sequence[str] | None = None,
+        window: int = 20,
+        hide_seen: bool = False,
+        blocked: NDArray[np.bool_] | None = None,
     ) -> None:
         check_at_least("num_envs", num_envs, 1)
+        check_at_least("window", window, 1)
         self.simulator = simulator if isinstance(simulator, UserSimulator) else UserSimulator(simulator, config)
         self.observer = self.simulator.model if observer is None else observer
         if self.observer.space.items != self.simulator.model.space.items:
             raise CatalogMismatchError("observer and simulator know different items; fit both on one catalogue")
         self.n_items = self.simulator.n_items
-        if not 1 <= slate_size <= self.n_items:
-            raise InvalidArgumentError(f"slate_size must lie in 1..{self.n_items} (the catalogue), got {slate_size}")
+        self.n_actions = self.n_items if retriever is None else retriever.n_candidates
+        if not 1 <= slate_size <= self.n_actions:
+            what = "the catalogue" if retriever is None else "the candidates"
+            raise InvalidArgumentError(f"slate_size must lie in 1..{self.n_actions} ({what}), got {slate_size}")
         self.num_envs, self.slate_size, self.render_mode = num_envs, slate_size, render_mode
-        size = self.observer.interest_size
-        # An LSTM's hidden vector is o * tanh(c), a counting model's a distribution: both lie inside the unit cube.
-        self.single_observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+        self.retriever, self.window = retriever, window
+        self._options: dict[str, Any] = {
+            "retriever": retriever,
+            "rewards": rewards,
+            "observation": observation,
+            "window": window,
+            "hide_seen": hide_seen,
+            "blocked": blocked,
+        }
+        self.mask = ActionMask(self.n_items, hide_seen=hide_seen, blocked=blocked)
+        if observation is None:
+            observation = ("interest",) if retriever is None else ("interest", "candidate_features")
+        if retriever is None and {"candidates", "candidate_features"} & set(observation):
+            raise InvalidArgumentError("observation names candidates, but there is no retriever to propose them")
+        self._observations = Observations(
+            tuple(observation),
+            self.observer,
+            window=window,
+            n_actions=self.n_actions,
+            n_sampled_items=self.simulator.config.n_sampled_items,
+        )
+        self.single_observation_space = self._observations.space
         self.single_action_space = (
-            spaces.Discrete(self.n_items) if slate_size == 1 else spaces.MultiDiscrete([self.n_items] * slate_size)
+            spaces.Discrete(self.n_actions) if slate_size == 1 else spaces.MultiDiscrete([self.n_actions] * slate_size)
         )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rewards = np.array(self.simulator.config.rewards_for(self.simulator.model.space.event_names))
+        space = self.simulator.model.space
+        self._reward = RewardSum(
+            {"event": (1.0, EventReward(self.simulator.config.rewards_for(space.event_names)))}
+            if rewards is None
+            else rewards
+        )
         self._seed = seed
         self._state: UserState | None = None
+        self._last: tuple[NDArray[np.int64], Responses] | None = None
+
+    @property
+    def reward_names(self) -> tuple[str, ...]:
+        """Names of the columns of ``infos["reward_terms"]``."""
+        return self._reward.names
+
+    def view(self, num_envs: int, observer: SequenceModel | None = None) -> RecommendationVectorEnv:
+        """Return a fresh environment with the same people and rules, for ``num_envs`` users at a time."""
+        observer = self.observer if observer is None else observer
+        return RecommendationVectorEnv(
+            self.simulator, num_envs, slate_size=self.slate_size, observer=observer, seed=self._seed, **self._options
+        )
+
+    def narrowed(self, rows: NDArray[np.int64]) -> tuple[RecommendationVectorEnv, Any]:
+        """Return an environment that goes on with the people in ``rows`` alone, and what they look like now.
+
+        For the end of a rollout, when most rows have nobody left to serve. They do the same as they would have here.
+        """
+        if self._state is None:
+            raise NotReadyError("narrowed came before reset; call reset(seed=...) first")
+        narrow = self.view(len(rows))
+        narrow._seed, narrow._rng = self._seed, self._rng
+        narrow._in_order, narrow._next_key = True, self._next_key[rows]
+        narrow._n_arrived = self._n_arrived if self._in_order else int(self._next_key.max())
+        narrow._state, narrow._visible = self._state.select(rows), self._visible.select(rows)
+        return narrow, narrow._look()
 
     # ---- Gymnasium ----------------------------------------------------------------------------------------------
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[FloatArray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Let ``num_envs`` users arrive.
 
         Parameters
@@ -92,6 +170,8 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
             later ones go on to further people of the same population.
         options : dict, optional
             ``{"users": int array (B,)}`` says which people arrive, so that two policies can meet the same ones.
+            ``{"in_order": True}`` lets a free row take the next person of all, so that no row waits for another: which
+            row serves whom then depends on the others, but not what a person does.
         """
         if isinstance(seed, list | tuple):
             raise InvalidArgumentError("seed must be one integer: users have their own streams under a single seed")
@@ -101,61 +181,111 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
             self._rng = CounterRng(self._seed)
             self.action_space.seed(self._seed & 0xFFFFFFFF)
             self._next_key = np.arange(self.num_envs, dtype=np.int64)
+            self._n_arrived = 0
+        self._in_order = bool(options and options.get("in_order"))
         users = None if options is None else options.get("users")
         keys = self._take_keys() if users is None else self._check_users(users)
+        self._last = None
         with torch_threads(1):
-            self._state, self._seen = self._arrive(keys)
-        return self._observe(self._seen), self._infos(None)
+            self._state, self._visible = self._arrive(keys)
+            return self._look(), _masked({"user": keys}, np.ones(self.num_envs, np.bool_))
 
     def step(
         self, actions: NDArray[Any]
-    ) -> tuple[FloatArray, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Show items (B,) or slates (B, K), and return what Gymnasium asks for; rewards are (B,)."""
         if self._state is None:
             raise NotReadyError("step came before reset; call reset(seed=...) first")
-        slates = self._check_actions(actions)
+        slates = self._slates(actions)
         with torch_threads(1):
             responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
-            seen = self._watch(responses, state)
-            rewards = np.where(responses.clicked, self._rewards[responses.event], 0.0)
+            same = state.memory if self.observer is self.simulator.model else None
+            visible = self._visible.after(responses, self.observer, same)
+            rewards, terms = self._reward(Step(slates, responses))
+            self._last = (slates, responses)
             terminated = responses.left
             truncated = ~terminated & (state.clock >= self.simulator.config.horizon)
-            infos = self._infos(responses)
-            done = terminated | truncated
-            if done.any():
-                infos |= self._final(self._observe(seen), infos, done)
-                fresh, fresh_seen = self._arrive(np.where(done, self._take_keys(done), state.key))
-                state = state.where(done, fresh)
-                seen = seen.where(torch.from_numpy(done).to(self.observer.device), fresh_seen)
+            infos = self._infos(state.key, responses, terms)
+            rows = np.flatnonzero(terminated | truncated)
+            if len(rows):
+                infos |= self._final(visible.select(rows), rows, infos)
+                fresh, fresh_visible = self._arrive(self._take_keys(rows))
+                state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
                 infos["user"] = state.key
-        self._state, self._seen = state, seen
-        return self._observe(seen), rewards, terminated, truncated, infos
+            self._state, self._visible = state, visible
+            return self._look(), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return what may be shown now, (B, n_actions); where nothing would be left, everything may."""
+        if self._state is None:
+            raise NotReadyError("action_masks came before reset; call reset(seed=...) first")
+        mask = self.mask(self._visible, self._candidates, self.slate_size)
+        return np.ones((self.num_envs, self.n_actions), np.bool_) if mask is None else mask
+
+    def render(self) -> tuple[str, ...] | None:
+        """Return the last step of each user in words, for ``render_mode="ansi"``."""
+        if self.render_mode != "ansi":
+            return None
+        if self._last is None:
+            return ("arrived",) * self.num_envs
+        slates, responses = self._last
+        ids = self.simulator.model.space.items.ids
+        return tuple(
+            describe_step(slates[row], responses, row, lambda item: str(ids[item])) for row in range(self.num_envs)
+        )
+
+    @property
+    def recent(self) -> NDArray[np.int64]:
+        """The last items of each user's visible history, (B, window), the latest first, -1 where there is none."""
+        if self._state is None:
+            raise NotReadyError("recent came before reset; call reset(seed=...) first")
+        return self._visible.recent
+
+    @property
+    def last_step(self) -> tuple[NDArray[np.int64], Responses] | None:
+        """The slates shown last, (B, K), and what people did with them, hidden chances included: not for acting on."""
+        return self._last
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, RecurrentState]:
-        state, opening = self.simulator.reset(keys, rng=self._rng)
-        if self.observer is self.simulator.model:
-            return state, state.memory
-        _, seen = self.observer.step(opening, self.observer.initial_state(len(keys)))
-        return state, seen
+    def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, Visible]:
+        state, history = self.simulator.reset(keys, rng=self._rng)
+        memory = state.memory
+        if self.observer is not self.simulator.model:
+            memory = self.observer.read(history, self.observer.initial_state(len(keys)))
+        visible = Visible.arrived(
+            keys,
+            history,
+            memory,
+            window=self.window,
+            n_items=self.n_items,
+            track_seen=self.mask.hide_seen,
+        )
+        return state, visible
 
-    def _watch(self, responses: Responses, state: UserState) -> RecurrentState:
-        """Return the observer's state after the visible behaviour."""
-        if self.observer is self.simulator.model:
-            return state.memory
-        item, event, gap = (torch.from_numpy(x).to(self.observer.device) for x in responses[1:4])
-        _, stepped = self.observer.step(BehaviourStep(item.clamp(min=0), event, gap), self._seen)
-        return self._seen.where(item >= 0, stepped)
+    def _look(self) -> Any:
+        """Return the observation of everybody, and remember the candidates that it stands for."""
+        self._candidates = self._propose(self._visible)
+        return self._observe(self._visible, self._candidates)
 
-    def _observe(self, seen: RecurrentState) -> FloatArray:
-        with torch.no_grad():
-            return np.array(self.observer.interest(seen).cpu().numpy(), np.float32)  # a copy: the state lives on
+    def _propose(self, visible: Visible) -> NDArray[np.int64] | None:
+        if self.retriever is None:
+            return None
+        return self.retriever(visible.recent, visible.key, visible.clock, self._rng)
 
-    def _take_keys(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Return each row's next person; a row's people are row, row + B, row + 2B, ... whatever the others do."""
-        keys = self._next_key.copy()
-        self._next_key += self.num_envs if mask is None else self.num_envs * mask
+    def _observe(self, visible: Visible, candidates: NDArray[np.int64] | None) -> Any:
+        mask = self.mask(visible, candidates, self.slate_size) if self._observations.shows_mask else None
+        return self._observations(visible, candidates, mask)
+
+    def _take_keys(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the rows' next people; row r meets r, r + B, r + 2B, ... whatever the others do, or they queue."""
+        if self._in_order:
+            n = self.num_envs if rows is None else len(rows)
+            self._n_arrived += n
+            return np.arange(self._n_arrived - n, self._n_arrived, dtype=np.int64)
+        chosen = slice(None) if rows is None else rows
+        keys = self._next_key[chosen].copy()
+        self._next_key[chosen] += self.num_envs
         return keys
 
     def _check_users(self, users: Any) -> NDArray[np.int64]:
@@ -166,31 +296,40 @@ class RecommendationVectorEnv(VectorEnv[FloatArray, NDArray[Any], NDArray[Any]])
             )
         return keys.astype(np.int64)
 
-    def _check_actions(self, actions: NDArray[Any]) -> NDArray[Any]:
+    def _slates(self, actions: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the items that the actions stand for, (B, K)."""
         actions = np.asarray(actions)
         expected = (self.num_envs,) if self.slate_size == 1 else (self.num_envs, self.slate_size)
         if actions.shape != expected or actions.dtype.kind not in "iu":
+            remedy = "item indices from catalog.index_of(ids)" if self.retriever is None else "places of candidates"
             raise InvalidSlateError(
                 f"actions must be an integer array of shape {expected} (num_envs={self.num_envs}, "
-                f"slate_size={self.slate_size}), got {actions.dtype} {actions.shape}; "
-                "pass item indices from catalog.index_of(ids)"
+                f"slate_size={self.slate_size}), got {actions.dtype} {actions.shape}; pass {remedy}"
             )
-        return actions.reshape(self.num_envs, self.slate_size)
+        slates = actions.reshape(self.num_envs, self.slate_size)
+        if self._candidates is not None:
+            if slates.min() < 0 or slates.max() >= self.n_actions:
+                bad = slates[(slates < 0) | (slates >= self.n_actions)][0]
+                raise InvalidSlateError(f"actions must be places of candidates in 0..{self.n_actions - 1}, got {bad}")
+            slates = np.take_along_axis(self._candidates, slates, axis=1)
+        if self.mask.active:
+            self.mask.check(self._visible, slates, self.slate_size)
+        return slates
 
-    def _infos(self, responses: Responses | None) -> dict[str, Any]:
-        assert self._state is not None
-        infos = {"user": self._state.key}
-        if responses is not None:
-            clicked_item = np.where(responses.clicked, responses.item, -1)
-            infos |= {"clicked_item": clicked_item, "position": responses.position}
-            infos |= {"item": responses.item, "event": responses.event, "gap": responses.gap}
+    def _infos(self, key: NDArray[np.int64], responses: Responses, terms: NDArray[np.float64]) -> dict[str, Any]:
+        infos: dict[str, Any] = {"user": key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
+        infos |= {"position": responses.position, "item": responses.item, "event": responses.event}
+        infos |= {"gap": responses.gap, "disagreement": responses.disagreement, "reward_terms": terms}
         return _masked(infos, np.ones(self.num_envs, np.bool_))
 
-    def _final(self, observations: FloatArray, infos: dict[str, Any], done: NDArray[np.bool_]) -> dict[str, Any]:
-        """Return what the users who left saw last; ``infos`` are still theirs."""
+    def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
+        """Return what the users in ``rows``, who leave, saw last; ``infos`` are still theirs."""
+        observations = self._observations.rows(self._observe(visible, self._propose(visible)), len(rows))
         final = np.empty(self.num_envs, dtype=object)
-        for row in np.flatnonzero(done):
-            final[row] = observations[row]
+        for row, observation in zip(rows, observations, strict=True):
+            final[row] = observation
+        done = np.zeros(self.num_envs, np.bool_)
+        done[rows] = True
         last = {name: value for name, value in infos.items() if not name.startswith("_")}
         return _masked({"final_obs": final, "final_info": _masked(last, done)}, done)
 
@@ -208,8 +347,8 @@ def make_vec(
     config: SimulatorConfig | None = None,
     observer: SequenceModel | None = None,
     seed: int = 0,
+    **options: Any,
 ) -> RecommendationVectorEnv:
     """Return a vector environment whose users behave as ``model`` says; see `RecommendationVectorEnv`."""
-    return RecommendationVectorEnv(
-        UserSimulator(model, config), num_envs, slate_size=slate_size, observer=observer, seed=seed
-    )
+    simulator = UserSimulator(model, config)
+    return RecommendationVectorEnv(simulator, num_envs, slate_size=slate_size, observer=observer, seed=seed, **options)

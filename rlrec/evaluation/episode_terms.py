@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlrec.evaluation.estimation import Judged
+from rlrec.evaluation.estimation import Evidence
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
 from rlrec.evaluation.support import UnitWeights, check_reward_range
 from rlrec.evaluation.terms import RatioTerms
 
 
-def judge_episodes(
+def episode_evidence(
     logged: LoggedBatch,
     tops: FloatArray,
     bottoms: FloatArray | None = None,
@@ -19,9 +19,10 @@ def judge_episodes(
     weighted_returns: FloatArray,
     reward_range: tuple[float, float],
     min_weight: float = 0.0,
+    on_range: bool = False,
     likelihood: bool = False,
-    notes: tuple[str, ...] = (),
-) -> Judged:
+    caveats: tuple[str, ...] = (),
+) -> Evidence:
     """Build the terms and the support of an estimator that has one term for each episode.
 
     Parameters
@@ -36,14 +37,16 @@ def judge_episodes(
         Smallest and largest possible return.
     min_weight : float
         Smallest possible weight.
+    on_range : bool
+        True where the interval is better on the logit scale of ``reward_range``.
     likelihood : bool
         True where the Cressie-Read bounds of the weighted returns are bounds of this estimate.
-    notes : tuple of str
-        Caveats.
+    caveats : tuple of str
+        Notes that don't make it unreliable.
 
     Returns
     -------
-    Judged
+    Evidence
     """
     counts = logged.unit_episodes
     if bottoms is None and counts is not None:
@@ -57,7 +60,7 @@ def judge_episodes(
         reward_range,
         min_weight=min_weight,
     )
-    return Judged(terms, units, likelihood=likelihood, notes=notes)
+    return Evidence(terms, units, on_range=on_range, likelihood=likelihood, caveats=caveats + logged.caveats)
 
 
 def return_range(declared: tuple[float, float] | None, returns: FloatArray) -> tuple[float, float]:

@@ -1,8 +1,8 @@
-"""From terms to an `Estimate`: the one place where value, interval and support gate come together."""
+"""From terms to an estimate: the one place where value, interval and support gate come together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from rlrec.evaluation.intervals import (
     IntervalConfig,
     bernstein_interval,
     bootstrap_interval,
+    effective_degrees,
     hoeffding_interval,
+    log_interval,
     logit_interval,
     normal_interval,
     percentile_interval,
@@ -23,7 +25,7 @@ from rlrec.evaluation.terms import RatioTerms
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evidence:
     """An estimator's terms with the weights behind them: what intervals, differences and SLOPE work on."""
 
     terms: RatioTerms
@@ -34,15 +36,15 @@ class Judged:
     """True where the reward range is known and the interval is better on its logit scale (average of rewards)."""
     likelihood: bool = False
     """True where Cressie-Read bounds are bounds of this estimate (weights times rewards, nothing else)."""
-    notes: tuple[str, ...] = ()
-    """Caveats that don't make the estimate unreliable (a model's bias, an observed range)."""
+    caveats: tuple[str, ...] = ()
+    """Notes that don't make the estimate unreliable (a model's bias, an observed range)."""
 
-    def estimate(self, interval: IntervalConfig | None = None) -> Estimate:
+    def estimate(self, interval: IntervalConfig | None = None) -> OffPolicyEstimate:
         """Put the interval and the support beside the value."""
         config = interval or IntervalConfig()
         low, high = self._interval(config)
         support, warnings = measure_support(self.units, config.level)
-        return Estimate(
+        return OffPolicyEstimate(
             value=self.terms.value,
             low=low,
             high=high,
@@ -50,21 +52,25 @@ class Judged:
             effective_sample_size=support.effective_sample_size,
             reliable=not warnings,
             level=config.level,
-            notes=warnings + self.notes,
+            notes=warnings + self.caveats,
             support=support,
+            evidence=self,
         )
 
     def _interval(self, config: IntervalConfig) -> tuple[float, float]:
-        terms, level, method = self.terms, config.level, config.method
+        terms, level = self.terms, config.level
+        method: str = config.method
+        degrees = None
         if method == "auto":
-            low, high = self.units.reward_range
-            method = "logit" if self.on_range and low < terms.value < high else "t"
+            method, degrees = self._best_method(), effective_degrees(terms.influence)
         if method == "normal":
             return normal_interval(terms.value, terms.influence, level)
         if method == "t":
-            return t_interval(terms.value, terms.influence, level)
+            return t_interval(terms.value, terms.influence, level, degrees)
+        if method == "log":
+            return log_interval(terms.value, terms.influence, level, degrees)
         if method == "logit":
-            return logit_interval(terms.value, terms.influence, self._range_for_logit(), level)
+            return logit_interval(terms.value, terms.influence, self._range_for_logit(), level, degrees)
         if method == "cressie_read":
             return robust_bounds(self._units_for_likelihood(), level)
         if method in ("bootstrap", "percentile"):
@@ -73,6 +79,12 @@ class Judged:
             return draw(terms, level=level, n_resamples=config.n_resamples, rng=rng)
         bound = hoeffding_interval if method == "hoeffding" else bernstein_interval
         return bound(*self._bounded_terms(config), level)
+
+    def _best_method(self) -> str:
+        low, high = self.units.reward_range
+        if self.on_range and low < self.terms.value < high:
+            return "logit"
+        return "log" if self.terms.value > 0 and self.terms.numerators.min() >= 0 else "t"
 
     def _units_for_likelihood(self) -> UnitWeights:
         if not self.likelihood:
@@ -105,49 +117,23 @@ class Judged:
         return tops[:, 0] / bottoms[0, 0], config.term_range
 
 
-def difference(first: Judged, second: Judged, interval: IntervalConfig | None = None) -> Estimate:
-    """Estimate the difference of two policies judged on the same log, paired unit by unit.
-
-    The common luck of a unit cancels, so the interval is shorter than two intervals side by side suggest. The
-    support is that of the worse covered policy.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the two rest on different numbers of units.
+@dataclass(frozen=True, kw_only=True)
+class OffPolicyEstimate(Estimate):
+    """An estimate that keeps what it was made of, so that it can be compared or given another interval.
 
     Examples
     --------
+    >>> from rlrec.evaluation.ope import ips
     >>> from rlrec.evaluation.logged import LoggedBatch
-    >>> from rlrec.evaluation.ope import judge
-    >>> log = LoggedBatch(action=[0, 1, 0, 1], reward=[1, 0, 1, 1], behavior_prob=[0.5, 0.5, 0.5, 0.5])
-    >>> first = judge("ips", log, [0.6, 0.4, 0.6, 0.4])
-    >>> gain = difference(first, judge("ips", log, [0.5, 0.5, 0.5, 0.5]))
-    >>> round(gain.value, 9)
-    0.05
+    >>> log = LoggedBatch(action=[0, 1, 0, 1], reward=[1, 0, 1, 1], behavior_prob=[0.5] * 4)
+    >>> first = ips(log, [0.6, 0.4, 0.6, 0.4])
+    >>> first.with_interval(IntervalConfig(level=0.5)).high < first.high
+    True
     """
-    if first.terms.n_units != second.terms.n_units:
-        raise InvalidArgumentError(
-            f"both policies must be judged on the same units, got {first.terms.n_units} and "
-            f"{second.terms.n_units}; use one log for both"
-        )
-    config = interval or IntervalConfig()
-    supports = [measure_support(judged.units, config.level) for judged in (first, second)]
-    worse = int(supports[1][0].effective_sample_size < supports[0][0].effective_sample_size)
-    notes = tuple(dict.fromkeys(first.notes + second.notes))
-    judged = Judged(first.terms.minus(second.terms), (first, second)[worse].units, notes=notes)
-    warnings = tuple(dict.fromkeys(supports[0][1] + supports[1][1]))
-    estimate = judged.estimate(config)
-    assert estimate.support is not None
-    return replace(
-        estimate,
-        reliable=not warnings,
-        notes=warnings + notes,
-        support=replace(estimate.support, **_robust_difference(first, second, config.level) if warnings else {}),
-    )
 
+    evidence: Evidence = field(repr=False, compare=False)
+    """Terms and weights of the independent units."""
 
-def _robust_difference(first: Judged, second: Judged, level: float) -> dict[str, float]:
-    """Bounds of the difference from the bounds of both: conservative, since they need not be attained together."""
-    bounds = [robust_bounds(judged.units, level) for judged in (first, second)]
-    return {"robust_low": bounds[0][0] - bounds[1][1], "robust_high": bounds[0][1] - bounds[1][0]}
+    def with_interval(self, interval: IntervalConfig) -> OffPolicyEstimate:
+        """Return the same estimate with another interval."""
+        return self.evidence.estimate(interval)

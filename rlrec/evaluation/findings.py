@@ -22,6 +22,7 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
     parts = [
+        summary.get("verdict") or "",  # of `rlrec fidelity`
         shipping_finding(policies),
         *[learner_finding(policies, name) for name in _learners(policies)],
         models_finding(summary.get("models") or {}),
@@ -82,12 +83,14 @@ def trust_finding(fidelity: Mapping[str, Any]) -> str:
     text = _length_sentence(metrics)
     for name, words in (("item_jsd", "Item popularity"), ("transition_jsd", "Which item follows which")):
         row = metrics.get(name, {})
-        simulated, ceiling = _model_cell(row), point(row.get("real_vs_real"))
-        if simulated is not None and ceiling is not None:
-            text += (
-                f" {words} is {number_text(simulated)} away from real (Jensen-Shannon divergence), where two real "
-                f"samples are {number_text(ceiling)} apart."
-            )
+        simulated, near, past = _model_cell(row), point(row.get("real_vs_real")), point(row.get("train_vs_real"))
+        if simulated is None or near is None:
+            continue
+        text += (
+            f" {words} is {number_text(simulated)} away from real (Jensen-Shannon divergence); real sessions of a "
+            f"neighbouring period are {number_text(near)} away"
+            + ("." if past is None else f", the ones it learned from {number_text(past)}.")
+        )
     if text:
         text += " Trust a ranking of policies that the held-out simulator confirms; no absolute number carries over."
     return text.strip()
@@ -96,24 +99,29 @@ def trust_finding(fidelity: Mapping[str, Any]) -> str:
 def gan_finding(synthetic: Mapping[str, Any]) -> str:
     """Say on which measures the GAN beat its control: as many further steps of maximum likelihood, no adversary."""
     metrics = by_metric(synthetic)
-    sides: dict[str, int] = {}
-    measured = False
-    for name, (words, direction) in _GAN_METRICS.items():
-        row = metrics.get(name, {})
-        gan, control = row.get("gan", row.get("value")), row.get("control", row.get("mle"))
-        if point(gan) is not None and point(control) is not None:
-            sides[words] = direction * _compare(gan, control)
-            measured = measured or bounds(gan) is not None
+    pairs = {name: _gan_and_control(metrics.get(name, {})) for name in _GAN_METRICS}
+    pairs = {name: pair for name, pair in pairs.items() if all(point(cell) is not None for cell in pair)}
+    measured = {name: pair for name, pair in pairs.items() if all(bounds(cell) is not None for cell in pair)}
+    sides = {
+        _GAN_METRICS[name][0]: _GAN_METRICS[name][1] * _compare(*pair) for name, pair in (measured or pairs).items()
+    }
     if not sides:
         return ""
     won = [words for words, side in sides.items() if side > 0]
     lost = [words for words, side in sides.items() if side < 0]
+    control = "its control (the same LSTM, as many steps, by maximum likelihood alone)"
+    if not won and not lost:
+        return f"The GAN did not beat {control}: in {' and '.join(sides)} the two cannot be told apart."
     verdict = "beat" if len(won) > len(lost) else "did not beat"
     return (
-        f"The GAN {verdict} its control (the same LSTM, as many steps, by maximum likelihood alone): better on "
-        f"{', '.join(won) or 'nothing'}; worse on {', '.join(lost) or 'nothing'}."
-        + ("" if measured else " These are single values without intervals, so small differences mean nothing.")
+        f"The GAN {verdict} {control}: better on "
+        f"{', '.join(won) or 'nothing'}; worse on {', '.join(lost) or 'nothing'}"
+        + (" beyond what chance gives." if measured else "; single values, so small differences mean nothing.")
     )
+
+
+def _gan_and_control(row: Mapping[str, Any]) -> tuple[Any, Any]:
+    return row.get("gan", row.get("value")), row.get("control", row.get("mle"))
 
 
 def _learners(policies: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 COLUMNS = ("episode", "t", "action", "position", "reward", "behavior_prob", "cluster")
 """Column names that `LoggedBatch.from_pandas` and `LoggedBatch.from_polars` read."""
 
+ESTIMATED_NOTE = "the propensities were estimated: their error is not in the interval"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoggedBatch:
@@ -54,6 +56,8 @@ class LoggedBatch:
         What the policies saw; needed where the target policy or the q-model is a callable.
     behavior_probs : array, shape (N, I), optional
         The logger's probability of every action; makes the unsupported mass exact.
+    estimated : bool
+        True where the propensities are a model's (`propensity.fit_propensities`): every estimate then says so.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class LoggedBatch:
     cluster: IntArray | None = None
     context: FloatArray | None = None
     behavior_probs: FloatArray | None = None
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         """Convert the columns, then check them."""
@@ -219,6 +224,11 @@ class LoggedBatch:
             laid = np.where(steps <= ends, laid, fill)
         return laid
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What an estimate on this log has to say about it."""
+        return (ESTIMATED_NOTE,) if self.estimated else ()
+
     def require_behavior_prob(self) -> FloatArray:
         """Return the propensities, or say what to do without.
 
@@ -230,7 +240,7 @@ class LoggedBatch:
         if self.behavior_prob is None:
             raise MissingPropensityError(
                 "behavior_prob must hold the probability of each logged action, got None; log it, or "
-                "estimate it and pass it in"
+                "estimate it with rlrec.evaluation.propensity.fit_propensities"
             )
         return self.behavior_prob
 
@@ -240,9 +250,16 @@ class LoggedBatch:
             raise DataError(f"context must be given for {why}, got None; pass an array of shape (N={self.n_rows}, d)")
         return self.context
 
-    def with_behavior(self, behavior_prob: ArrayLike, behavior_probs: ArrayLike | None = None) -> LoggedBatch:
+    def with_behavior(
+        self, behavior_prob: ArrayLike, behavior_probs: ArrayLike | None = None, *, estimated: bool = False
+    ) -> LoggedBatch:
         """Return the same log with other propensities."""
-        return replace(self, behavior_prob=behavior_prob, behavior_probs=behavior_probs)  # type: ignore[arg-type]
+        return replace(
+            self,
+            behavior_prob=behavior_prob,  # type: ignore[arg-type]
+            behavior_probs=behavior_probs,  # type: ignore[arg-type]
+            estimated=estimated,
+        )
 
     # ---------------------------------------------------------------------------------------------------- constructors
 

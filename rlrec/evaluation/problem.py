@@ -1,16 +1,22 @@
-"""What every estimator reads: a log, a target policy, a reward model where needed, and the weights between them."""
+"""What a bandit estimator reads: a log, a target policy, a reward model where needed, and the weights between them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from rlrec.core.checks import check_between, check_positive
 from rlrec.core.errors import InvalidArgumentError
+from rlrec.evaluation.estimation import Evidence, OffPolicyEstimate
+from rlrec.evaluation.intervals import IntervalConfig
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.q_model import fit_q
+from rlrec.evaluation.slope import choose
 from rlrec.evaluation.support import UnitWeights, check_reward_range
-from rlrec.evaluation.target import QValues, Target
+from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
 from rlrec.evaluation.terms import RatioTerms
 
 MODEL_NOTE = "the interval leaves out the bias of the reward model"
@@ -18,12 +24,56 @@ MODEL_NOTE = "the interval leaves out the bias of the reward model"
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A log, a target policy and, where needed, a reward model: what every estimator below reads."""
+    """A log, a target policy and, where needed, a reward model; turns an estimator's terms into its estimate."""
 
     logged: LoggedBatch
     target: Target
     q: QValues | None = None
-    reward_range: tuple[float, float] | None = None
+    interval: IntervalConfig = field(default_factory=IntervalConfig)
+
+    @classmethod
+    def of(cls, logged: LoggedBatch, target: TargetLike, interval: IntervalConfig | None) -> Problem:
+        """Read what a caller gave."""
+        return cls(logged, Target.of(logged, target), interval=interval or IntervalConfig())
+
+    @classmethod
+    def with_model(
+        cls, logged: LoggedBatch, target: TargetLike, q: QLike | None, interval: IntervalConfig | None
+    ) -> Problem:
+        """Read what a caller gave; without a reward model, one is cross-fitted on ``logged.context``."""
+        read = Target.of(logged, target)
+        values = fit_q(logged, read) if q is None else QValues.of(read, q)
+        return cls(logged, read, values, interval or IntervalConfig())
+
+    def estimate(
+        self, terms: RatioTerms, *, on_range: bool = False, likelihood: bool = False, caveats: tuple[str, ...] = ()
+    ) -> OffPolicyEstimate:
+        """Put interval and support beside the value; the flags are those of `Evidence`."""
+        return Evidence(
+            terms,
+            self.units,
+            on_range=on_range and self.has_known_range,
+            likelihood=likelihood,
+            caveats=caveats + self.logged.caveats,
+        ).estimate(self.interval)
+
+    def tuned(
+        self, name: str, value: float | None, rule: Callable[[float], RatioTerms], *, on_range: bool = False
+    ) -> OffPolicyEstimate:
+        """Estimate with a hyper-parameter that trades bias for variance; ``None`` lets SLOPE choose it."""
+        if value is not None:
+            check_between(name, value, 0.0, 1.0) if name == "mixing" else check_positive(name, value)
+            return self.estimate(rule(value), on_range=on_range)
+        grid = parameter_grid(name, self.weights)
+        candidates = [rule(float(value)) for value in grid]
+        best = choose(candidates)
+        caveats = (f"{name} = {grid[best]:.4g} was chosen by SLOPE",)
+        return self.estimate(candidates[best], on_range=on_range, caveats=caveats)
+
+    @property
+    def reward_range(self) -> tuple[float, float] | None:
+        """Declared smallest and largest reward."""
+        return self.interval.reward_range
 
     @cached_property
     def weights(self) -> FloatArray:
@@ -43,6 +93,10 @@ class Problem:
         """Return the terms of a sum of ``top`` over a sum of ``bottom`` (default: over the number of rows)."""
         bottoms = self.logged.unit_sizes if bottom is None else self.logged.row_sums(bottom)
         return RatioTerms(self.logged.row_sums(top), bottoms)  # (U,), (U,)
+
+    def corrected(self, weights: FloatArray) -> RatioTerms:
+        """Return the terms of the reward model plus its weighted residuals."""
+        return self.rows(self.model.expected + weights * (self.logged.reward - self.model.taken))
 
     def pair(self, mean: FloatArray, top: FloatArray, bottom: FloatArray) -> RatioTerms:
         """Return the terms of mean(mean) + sum(top) / sum(bottom)."""
@@ -89,3 +143,14 @@ class Problem:
         if behavior is None or (self.target.probs is None and self.target.policy is None):
             return None
         return float(self.target.expectation(behavior == 0).mean())
+
+
+def parameter_grid(name: str, weights: FloatArray) -> Sequence[float]:
+    """Return candidates from least biased to least variable: quantiles of the weights, or powers for the others."""
+    top = float(weights.max())
+    if name == "mixing":
+        return [0.0, *np.geomspace(1e-3, 1.0, 10).tolist()]
+    if name == "shrinkage":
+        return np.geomspace(1e4 * max(top, 1.0) ** 2, 1e-2, 15).tolist()  # type: ignore[no-any-return]
+    quantiles = np.quantile(weights[weights > 0], np.linspace(1.0, 0.1, 10)) if top > 0 else np.ones(1)
+    return np.unique(quantiles)[::-1].tolist()  # type: ignore[no-any-return]

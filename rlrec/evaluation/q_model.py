@@ -7,28 +7,14 @@ it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import numpy as np
 
 from rlrec.core.checks import check_at_least, check_positive
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray, IntArray, LoggedBatch
+from rlrec.evaluation.logged import IntArray, LoggedBatch
+from rlrec.evaluation.regression import Regressor, action_fitter, standardised
 from rlrec.evaluation.target import QValues, Target, gather
-
-_OUTER_VALUES = 1 << 21  # 16 MiB of outer products at a time
-
-
-class Regressor(Protocol):
-    """Anything with scikit-learn's ``fit(X, y)`` and ``predict(X)``."""
-
-    def fit(self, X: FloatArray, y: FloatArray) -> Any:
-        """Fit to features (N, p) and rewards (N,)."""
-        ...
-
-    def predict(self, X: FloatArray) -> FloatArray:
-        """Return a reward for each row."""
-        ...
 
 
 def folds(logged: LoggedBatch, n_folds: int, seed: int) -> IntArray:
@@ -106,9 +92,13 @@ def fit_q(
     """
     check_positive("ridge", ridge)
     fold = folds(logged, n_folds, seed)
-    width = n_actions or next(iter(target.chunks()))[1].shape[1]
-    features = _features(logged)
-    predictors = [_fit(logged, features, fold != k, width, model, ridge) for k in range(n_folds)]
+    width = n_actions or target.n_actions
+    features = standardised(logged.context, logged.n_rows)
+    predictors = []
+    for k in range(n_folds):
+        rows = fold != k
+        fitter = action_fitter(features[rows], logged.action[rows], width, model=model, ridge=ridge)
+        predictors.append(fitter.fit(logged.reward[rows]))
     taken, expected = np.empty(logged.n_rows), np.empty(logged.n_rows)
     for rows, probs in target.chunks():
         values = np.empty(probs.shape)  # (B, I)
@@ -118,62 +108,3 @@ def fit_q(
         taken[rows] = gather(values, logged.action[rows])
         expected[rows] = np.einsum("na,na->n", probs, values)
     return QValues(taken, expected)
-
-
-def _features(logged: LoggedBatch) -> FloatArray:
-    ones = np.ones((logged.n_rows, 1))
-    if logged.context is None:
-        return ones
-    spread = logged.context.std(axis=0)
-    scaled = (logged.context - logged.context.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return np.hstack([ones, scaled])  # (N, 1 + d)
-
-
-def _fit(
-    logged: LoggedBatch,
-    features: FloatArray,
-    rows: np.ndarray,
-    n_actions: int,
-    model: Callable[[], Regressor] | None,
-    ridge: float,
-) -> Callable[[FloatArray], FloatArray]:
-    action, reward, inputs = logged.action[rows], logged.reward[rows], features[rows]
-    if model is None:
-        coefficients, base = fit_ridge(inputs, action, reward, n_actions, ridge)
-        return lambda x: base + x @ coefficients.T
-    fitted = model()
-    fitted.fit(np.hstack([inputs, np.eye(n_actions)[action]]), reward)
-    return lambda x: _predict_all(fitted, x, n_actions)
-
-
-def _predict_all(model: Regressor, inputs: FloatArray, n_actions: int) -> FloatArray:
-    repeated = np.repeat(inputs, n_actions, axis=0)  # (B * I, 1 + d): row by row, action by action
-    one_hot = np.tile(np.eye(n_actions), (len(inputs), 1))
-    return np.asarray(model.predict(np.hstack([repeated, one_hot])), dtype=np.float64).reshape(len(inputs), n_actions)
-
-
-def fit_ridge(
-    inputs: FloatArray, action: IntArray, reward: FloatArray, n_actions: int, ridge: float
-) -> tuple[FloatArray, float]:
-    """Fit one ridge regression for each action at once; returns coefficients (I, p) around the mean reward.
-
-    Examples
-    --------
-    >>> coefficients, base = fit_ridge(np.ones((4, 1)), np.array([0, 0, 1, 1]), np.array([1.0, 1, 0, 0]), 2, 1e-9)
-    >>> (base + coefficients[:, 0]).round(6).tolist()
-    [1.0, 0.0]
-    """
-    base, p = float(reward.mean()), inputs.shape[1]
-    order = np.argsort(action, kind="stable")
-    inputs, reward, action = inputs[order], reward[order] - base, action[order]
-    gram, moment = np.zeros((n_actions, p * p)), np.zeros((n_actions, p))
-    size = max(1, _OUTER_VALUES // (p * p))
-    for start in range(0, len(action), size):
-        x, y = inputs[start : start + size], reward[start : start + size]
-        present, first = np.unique(action[start : start + size], return_index=True)
-        outer = (x[:, :, None] * x[:, None, :]).reshape(len(x), p * p)
-        gram[present] += np.add.reduceat(outer, first, axis=0)
-        moment[present] += np.add.reduceat(x * y[:, None], first, axis=0)
-    system = gram.reshape(n_actions, p, p) + ridge * np.eye(p)
-    coefficients = np.asarray(np.linalg.solve(system, moment[:, :, None])[:, :, 0], dtype=np.float64)
-    return coefficients, base

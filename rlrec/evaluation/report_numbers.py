@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_GROUPS = {"control", "gan", "mle", "real", "real_vs_real", "simulated"}
+_GROUPS = {"control", "gan", "mle", "real", "real_vs_real", "simulated", "train_vs_real"}
 
 
 def number_text(value: Any) -> str:

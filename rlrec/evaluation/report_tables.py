@@ -10,12 +10,13 @@ from rlrec.evaluation.report_numbers import bounds, by_metric, interval_text, nu
 
 _COLUMN_WORDS = {
     "real_vs_real": "real vs real",
+    "train_vs_real": "training vs real",
     "mle": "maximum-likelihood LSTM",
     "control": "control (as many steps, no adversary)",
     "gan": "GAN",
     "value": "measured",
 }
-_COLUMN_ORDER = ("real", "value", "simulated", "gan", "control", "mle", "real_vs_real")
+_COLUMN_ORDER = ("real", "value", "simulated", "gan", "control", "mle", "train_vs_real", "real_vs_real")
 _METRIC_WORDS = {
     "session_length_mean": "mean session length",
     "session_length_wasserstein": "session lengths, Wasserstein distance (behaviours)",

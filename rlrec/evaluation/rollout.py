@@ -1,8 +1,8 @@
 """Judging policies on simulated users, with intervals, and against each other on the same users.
 
 All policies meet the same people with the same luck (common random numbers), so a difference of two policies has a
-far narrower interval than the two returns. Every person counts once: rows serve fixed lists of people to the end, so
-long sessions are not left out (as they are where one stops after a number of steps). The intervals are over users
+far narrower interval than the two returns. Every person counts once and to the end, so long sessions are not left out
+(as they are where one stops after a number of steps). The intervals are over users
 *of this simulator*; they do not say how far the simulator is from people.
 """
 
@@ -170,23 +170,22 @@ def evaluate_policies(
     with bar:
         rollouts = {}
         for name, policy in policies.items():
-            rows = _view(env, policy, min(env.num_envs, n_users))
+            rows = view_for(policy, env, n_users)
             rollouts[name] = _roll(policy, rows, n_users, seed, deterministic, bar)
     return RolloutResults(rollouts)
 
 
-def _view(env: RecommendationVectorEnv, policy: Policy, num_envs: int) -> RecommendationVectorEnv:
+def view_for(policy: Policy, env: RecommendationVectorEnv, n_users: int) -> RecommendationVectorEnv:
     """Return a fresh environment with the same people, observed as the policy needs."""
-    observer = getattr(policy, "observer", env.observer)
-    return RecommendationVectorEnv(env.simulator, num_envs, slate_size=env.slate_size, observer=observer)
+    return env.view(min(env.num_envs, n_users), getattr(policy, "observer", env.observer))
 
 
 def _roll(
     policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
 ) -> PolicyRollout:
-    """Step until every user below ``n_users`` had its session; row r serves the keys r, r + B, r + 2B, ..."""
+    """Step until every user below ``n_users`` had its session; a row that is through with one takes the next."""
     tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
-    observation, infos = env.reset(seed=seed)
+    observation, infos = env.reset(seed=seed, options={"in_order": True})
     users, state = infos["user"], None  # (B,)
     start = np.ones(len(users), np.bool_)
     finished = 0
@@ -199,6 +198,10 @@ def _roll(
         over = int((start & counts).sum())
         finished += over
         bar.update(over)
+        busy = np.flatnonzero(users < n_users)
+        if state is None and 0 < len(busy) <= len(users) // 2:  # nobody is left to come: go on with those who are here
+            env, observation = env.narrowed(busy)
+            users, start = users[busy], start[busy]
     return tally.result()
 
 

@@ -8,100 +8,15 @@ a two-state MDP; values are discounted returns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 from scipy import optimize
 
-from rlrec.core.errors import InvalidArgumentError
-from rlrec.core.estimate import Estimate
-from rlrec.evaluation.episode_terms import judge_episodes, return_range
-from rlrec.evaluation.estimation import Judged
+from rlrec.evaluation.episode_problem import EpisodeProblem
+from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
 from rlrec.evaluation.problem import MODEL_NOTE
-from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
-
-
-@dataclass(frozen=True, eq=False)
-class EpisodeProblem:
-    """Rewards, weights and models laid out by step, shape (E, T), as the estimators below read them."""
-
-    logged: LoggedBatch
-    target: Target
-    gamma: float
-    q: QValues | None = None
-
-    def __post_init__(self) -> None:
-        """Check the discount."""
-        if not 0 < self.gamma <= 1:
-            raise InvalidArgumentError(f"gamma must lie in (0, 1], got {self.gamma!r}; 1 means undiscounted")
-
-    @cached_property
-    def rewards(self) -> FloatArray:
-        """Discounted rewards."""
-        steps: FloatArray = self.logged.to_steps(self.logged.reward)
-        return steps * self.discounts
-
-    @cached_property
-    def discounts(self) -> FloatArray:
-        """Powers of gamma, shape (T,)."""
-        powers: FloatArray = np.power(self.gamma, np.arange(int(self.logged.lengths.max()), dtype=np.float64))
-        return powers
-
-    @cached_property
-    def weights(self) -> FloatArray:
-        """Cumulative importance weights, carried on after the end."""
-        ratios = self.target.taken / self.logged.require_behavior_prob()
-        return np.asarray(np.cumprod(self.logged.to_steps(ratios, fill=1.0), axis=1), dtype=np.float64)
-
-    @cached_property
-    def weights_before(self) -> FloatArray:
-        """Cumulative weights up to the step before; 1 at the first."""
-        return np.hstack([np.ones((self.logged.n_episodes, 1)), self.weights[:, :-1]])
-
-    @property
-    def model(self) -> QValues:
-        """The q-model, or a sentence that asks for one."""
-        if self.q is None:
-            raise InvalidArgumentError(
-                "q must be given for this estimator, got None; pass a model of the discounted return to go"
-            )
-        return self.q
-
-    @cached_property
-    def residuals(self) -> FloatArray:
-        """Discounted reward minus the model at the taken action."""
-        return self.logged.to_steps(self.logged.reward - self.model.taken) * self.discounts
-
-    @cached_property
-    def values(self) -> FloatArray:
-        """Discounted model under the target."""
-        return self.logged.to_steps(self.model.expected) * self.discounts
-
-    def judge(
-        self,
-        tops: FloatArray,
-        bottoms: FloatArray | None = None,
-        *,
-        interval: IntervalConfig | None,
-        likelihood: bool = False,
-        notes: tuple[str, ...] = (),
-    ) -> Judged:
-        """Put terms (E,) or (E, K) and the support of the whole-episode weight together."""
-        returns = self.rewards.sum(axis=1)
-        weights = np.ones(len(returns)) if self.logged.behavior_prob is None else self.weights[:, -1]
-        return judge_episodes(
-            self.logged,
-            tops,
-            bottoms,
-            weights=weights,
-            weighted_returns=weights * returns,
-            reward_range=return_range(interval.reward_range if interval else None, returns),
-            likelihood=likelihood,
-            notes=notes,
-        )
+from rlrec.evaluation.target import QLike, TargetLike
 
 
 def tis(
@@ -111,7 +26,7 @@ def tis(
     gamma: float = 1.0,
     self_normalised: bool = False,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Trajectory importance sampling: the whole episode has one weight.
 
     .. math:: \hat V = \frac1n \sum_i w_{i,T-1} \sum_t \gamma^t r_{it}
@@ -134,7 +49,7 @@ def tis(
 
     Returns
     -------
-    Estimate, discounted return
+    OffPolicyEstimate, discounted return
 
     Raises
     ------
@@ -153,20 +68,9 @@ def tis(
     >>> tis(log, [0.25, 0.5, 0.75]).value
     2.0
     """
-    return judge_tis(logged, target, gamma, self_normalised, interval).estimate(interval)
-
-
-def judge_tis(
-    logged: LoggedBatch,
-    target: TargetLike,
-    gamma: float = 1.0,
-    self_normalised: bool = False,
-    interval: IntervalConfig | None = None,
-) -> Judged:
-    """Evaluate `tis` and keep the terms, for `estimation.difference`."""
-    p = EpisodeProblem(logged, Target.of(logged, target), gamma)
+    p = EpisodeProblem.of(logged, target, gamma, interval)
     last = p.weights[:, -1]
-    return p.judge(last * p.rewards.sum(axis=1), last if self_normalised else None, interval=interval, likelihood=True)
+    return p.estimate(last * p.rewards.sum(axis=1), last if self_normalised else None, likelihood=True)
 
 
 def pdis(
@@ -176,7 +80,7 @@ def pdis(
     gamma: float = 1.0,
     self_normalised: bool = False,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Per-decision importance sampling: each reward has the weight of the decisions before it.
 
     .. math:: \hat V = \frac1n \sum_i \sum_t \gamma^t w_{it}\, r_{it}
@@ -194,31 +98,19 @@ def pdis(
     >>> pdis(log, [0.25, 1.0, 0.75]).value
     2.25
     """
-    return judge_pdis(logged, target, gamma, self_normalised, interval).estimate(interval)
-
-
-def judge_pdis(
-    logged: LoggedBatch,
-    target: TargetLike,
-    gamma: float = 1.0,
-    self_normalised: bool = False,
-    interval: IntervalConfig | None = None,
-) -> Judged:
-    """Evaluate `pdis` and keep the terms, for `estimation.difference`."""
-    p = EpisodeProblem(logged, Target.of(logged, target), gamma)
-    if self_normalised:
-        return p.judge(p.weights * p.rewards, p.weights, interval=interval)
-    return p.judge((p.weights * p.rewards).sum(axis=1), interval=interval)
+    p = EpisodeProblem.of(logged, target, gamma, interval)
+    terms = p.weights * p.rewards  # (E, T)
+    return p.estimate(terms, p.weights) if self_normalised else p.estimate(terms.sum(axis=1))
 
 
 def sequential_dm(
     logged: LoggedBatch,
     target: TargetLike,
     *,
-    q: QLike,
+    q: QLike | None = None,
     gamma: float = 1.0,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Direct method: the model's value of the first state, :math:`\frac1n \sum_i v_{i0}`.
 
     As biased as q is; needs no propensities. Its interval tells only about the sampling of first states, and a note
@@ -230,8 +122,8 @@ def sequential_dm(
         Episodes.
     target : array (N, I), StochasticPolicy, callable or Target
         Must give the probability of every action.
-    q : array (N, I), callable or QValues
-        Model of the discounted return to go, fitted on other episodes.
+    q : array (N, I), callable or QValues, optional
+        Model of the discounted return to go, fitted on other episodes. Default: `fqe.fit_fqe`, cross-fitted.
     gamma : float
         Discount per step, in (0, 1].
     interval : IntervalConfig, optional
@@ -239,7 +131,7 @@ def sequential_dm(
 
     Returns
     -------
-    Estimate, discounted return
+    OffPolicyEstimate, discounted return
 
     Examples
     --------
@@ -247,18 +139,18 @@ def sequential_dm(
     >>> sequential_dm(log, [[0.5, 0.5], [0.5, 0.5]], q=[[2.0, 1.0], [1.0, 1.0]]).value
     1.5
     """
-    p = _with_model(logged, target, gamma, q)
-    return p.judge(p.values[:, 0], interval=interval, notes=(MODEL_NOTE,)).estimate(interval)
+    p = EpisodeProblem.with_model(logged, target, q, gamma, interval)
+    return p.estimate(p.values[:, 0], caveats=(MODEL_NOTE,))
 
 
 def sequential_dr(
     logged: LoggedBatch,
     target: TargetLike,
     *,
-    q: QLike,
+    q: QLike | None = None,
     gamma: float = 1.0,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Doubly robust for episodes.
 
     .. math:: \hat V = \frac1n \sum_i \sum_t \gamma^t \big(w_{it} (r_{it} - q_{it}) + w_{i,t-1} v_{it}\big)
@@ -276,29 +168,18 @@ def sequential_dr(
     >>> sequential_dr(log, [[0.5, 0.5], [0.5, 0.5]], q=[[2.0, 2.0], [1.0, 1.0]]).value
     2.0
     """
-    return judge_sequential_dr(logged, target, q, gamma, interval).estimate(interval)
-
-
-def judge_sequential_dr(
-    logged: LoggedBatch,
-    target: TargetLike,
-    q: QLike,
-    gamma: float = 1.0,
-    interval: IntervalConfig | None = None,
-) -> Judged:
-    """Evaluate `sequential_dr` and keep the terms, for `estimation.difference`."""
-    p = _with_model(logged, target, gamma, q)
-    return p.judge((p.weights * p.residuals + p.weights_before * p.values).sum(axis=1), interval=interval)
+    p = EpisodeProblem.with_model(logged, target, q, gamma, interval)
+    return p.estimate((p.weights * p.residuals + p.weights_before * p.values).sum(axis=1))
 
 
 def wdr(
     logged: LoggedBatch,
     target: TargetLike,
     *,
-    q: QLike,
+    q: QLike | None = None,
     gamma: float = 1.0,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Weighted (self-normalised) doubly robust: `sequential_dr` with weights divided by their mean at each step.
 
     Consistent, with a bias of order 1/n and far less variance than DR where weights are heavy. Parameters as in
@@ -314,30 +195,19 @@ def wdr(
     >>> wdr(log, [[0.5, 0.5], [0.5, 0.5]], q=[[2.0, 2.0], [1.0, 1.0]]).value
     2.0
     """
-    return judge_wdr(logged, target, q, gamma, interval).estimate(interval)
-
-
-def judge_wdr(
-    logged: LoggedBatch,
-    target: TargetLike,
-    q: QLike,
-    gamma: float = 1.0,
-    interval: IntervalConfig | None = None,
-) -> Judged:
-    """Evaluate `wdr` and keep the terms, for `estimation.difference`."""
-    p = _with_model(logged, target, gamma, q)
+    p = EpisodeProblem.with_model(logged, target, q, gamma, interval)
     every = np.ones(len(p.discounts))
-    return p.judge(*_blend(p, every, every), interval=interval)
+    return p.estimate(*_blend(p, every, every))
 
 
 def magic(
     logged: LoggedBatch,
     target: TargetLike,
     *,
-    q: QLike,
+    q: QLike | None = None,
     gamma: float = 1.0,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""MAGIC: blend the j-step returns between the direct method (j = -1) and `wdr` (j = T - 1).
 
     The blend minimises :math:`x^\top (\hat\Omega + \hat b \hat b^\top) x` over the simplex, with :math:`\hat\Omega` the
@@ -355,21 +225,20 @@ def magic(
     >>> round(magic(log, np.full((4, 2), 0.5), q=np.array([[2.0, 2.0], [1.0, 1.0]] * 2)).value, 9)
     2.0
     """
-    p = _with_model(logged, target, gamma, q)
+    p = EpisodeProblem.with_model(logged, target, q, gamma, interval)
     n_steps = len(p.discounts)
     # Return j (column j + 1) counts residuals up to step j and values up to step j + 1.
     residual_counts = np.tri(n_steps + 1, n_steps, k=-1)  # (T + 1, T)
     value_counts = np.tri(n_steps + 1, n_steps, k=0)
-    judged = [p.judge(*_blend(p, r, v), interval=interval) for r, v in zip(residual_counts, value_counts, strict=True)]
-    returns = np.array([one.terms.value for one in judged])
-    influences = np.stack([one.terms.influence for one in judged])  # (T + 1, U)
+    evidence = [p.evidence(*_blend(p, r, v)) for r, v in zip(residual_counts, value_counts, strict=True)]
+    returns = np.array([one.terms.value for one in evidence])
+    influences = np.stack([one.terms.influence for one in evidence])  # (T + 1, U)
     n = influences.shape[1]
     covariance = influences @ influences.T / max(n - 1, 1) / n
     spread = 0.6745 * np.sqrt(covariance[-1, -1])  # half of the 50 % interval of a normal
     bias = np.maximum(np.abs(returns - returns[-1]) - spread, 0.0)
     blend = _simplex_minimum(covariance + np.outer(bias, bias))
-    judged_blend = p.judge(*_blend(p, blend @ residual_counts, blend @ value_counts), interval=interval)
-    return judged_blend.estimate(interval)
+    return p.estimate(*_blend(p, blend @ residual_counts, blend @ value_counts))
 
 
 def _simplex_minimum(matrix: FloatArray) -> FloatArray:
@@ -389,8 +258,3 @@ def _blend(p: EpisodeProblem, residual_counts: FloatArray, value_counts: FloatAr
     """Terms of the self-normalised residuals and values, each step counted so often: (E, 2T), (E, 2T)."""
     tops = np.hstack([p.weights * p.residuals * residual_counts, p.weights_before * p.values * value_counts])
     return tops, np.hstack([p.weights, p.weights_before])
-
-
-def _with_model(logged: LoggedBatch, target: TargetLike, gamma: float, q: QLike) -> EpisodeProblem:
-    read = Target.of(logged, target)
-    return EpisodeProblem(logged, read, gamma, QValues.of(read, q))

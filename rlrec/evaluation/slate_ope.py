@@ -23,9 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.core.estimate import Estimate
-from rlrec.evaluation.episode_terms import judge_episodes, return_range
-from rlrec.evaluation.estimation import Judged
+from rlrec.evaluation.episode_terms import episode_evidence, return_range
+from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
 from rlrec.evaluation.logged import FloatArray, LoggedBatch
 from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
@@ -39,7 +38,7 @@ def sips(
     *,
     self_normalised: bool = False,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Standard IPS for slates: the weight of the whole slate.
 
     .. math:: \hat V = \frac1n \sum_i w(S_i) \sum_k r_{ik}
@@ -60,7 +59,7 @@ def sips(
 
     Returns
     -------
-    Estimate, reward units for each slate
+    OffPolicyEstimate, reward units for each slate
 
     Raises
     ------
@@ -79,7 +78,7 @@ def sips(
     >>> sips(log, [0.25, 0.25, 0.75, 0.75]).value
     1.75
     """
-    return judge_slates("sips", logged, target_prob, self_normalised, interval).estimate(interval)
+    return _weighted("sips", logged, target_prob, self_normalised, interval)
 
 
 def iips(
@@ -88,7 +87,7 @@ def iips(
     *,
     self_normalised: bool = False,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Independent IPS: each position has the weight of its own item.
 
     .. math:: \hat V = \frac1n \sum_i \sum_k w_k(a_{ik})\, r_{ik}
@@ -107,7 +106,7 @@ def iips(
     >>> iips(log, [0.25, 0.25, 0.75, 0.5]).value
     1.5
     """
-    return judge_slates("iips", logged, target_prob, self_normalised, interval).estimate(interval)
+    return _weighted("iips", logged, target_prob, self_normalised, interval)
 
 
 def rips(
@@ -116,7 +115,7 @@ def rips(
     *,
     self_normalised: bool = False,
     interval: IntervalConfig | None = None,
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Reward-interaction IPS: each position has the weight of all positions up to it.
 
     .. math:: \hat V = \frac1n \sum_i \sum_k w_{1:k}(a_{i1}, \dots, a_{ik})\, r_{ik}
@@ -135,12 +134,12 @@ def rips(
     >>> rips(log, [0.25, 0.25, 0.75, 0.25]).value
     1.5
     """
-    return judge_slates("rips", logged, target_prob, self_normalised, interval).estimate(interval)
+    return _weighted("rips", logged, target_prob, self_normalised, interval)
 
 
 def cascade_dr(
     logged: LoggedBatch, target: TargetLike, *, q: QLike, interval: IntervalConfig | None = None
-) -> Estimate:
+) -> OffPolicyEstimate:
     r"""Doubly robust under the cascade model.
 
     .. math:: \hat V = \frac1n \sum_i \sum_k w_{1:k} (r_{ik} - q_k) + w_{1:k-1} \bar q_k
@@ -160,7 +159,7 @@ def cascade_dr(
 
     Returns
     -------
-    Estimate, reward units for each slate
+    OffPolicyEstimate, reward units for each slate
 
     References
     ----------
@@ -180,10 +179,12 @@ def cascade_dr(
     before = np.hstack([np.ones((len(weights), 1)), weights[:, :-1]])
     residual = logged.to_steps(logged.reward - values.taken)
     tops = (weights * residual + before * logged.to_steps(values.expected)).sum(axis=1)
-    return _judge(logged, tops, None, weights[:, -1], None, interval).estimate(interval)
+    return _estimate(logged, tops, None, weights[:, -1], None, interval)
 
 
-def pseudo_inverse(logged: LoggedBatch, target_prob: ArrayLike, *, interval: IntervalConfig | None = None) -> Estimate:
+def pseudo_inverse(
+    logged: LoggedBatch, target_prob: ArrayLike, *, interval: IntervalConfig | None = None
+) -> OffPolicyEstimate:
     r"""Pseudo-inverse estimator for a logger that fills its K slots independently.
 
     .. math:: \hat V = \frac1n \sum_i R_i \Big(1 - K_i + \sum_k w_k(a_{ik})\Big), \qquad R_i = \sum_k r_{ik}
@@ -209,17 +210,17 @@ def pseudo_inverse(logged: LoggedBatch, target_prob: ArrayLike, *, interval: Int
     rewards = np.asarray(np.add.reduceat(logged.reward, logged.offsets[:-1]), dtype=np.float64)
     longest = float(logged.lengths.max())
     tops = correction * rewards
-    return _judge(logged, tops, None, correction, tops, interval, 1 - longest, True).estimate(interval)
+    return _estimate(logged, tops, None, correction, tops, interval, 1 - longest, True)
 
 
-def judge_slates(
+def _weighted(
     kind: Kind,
     logged: LoggedBatch,
     target_prob: ArrayLike,
-    self_normalised: bool = False,
-    interval: IntervalConfig | None = None,
-) -> Judged:
-    """Evaluate `sips`, `iips` or `rips` and keep the terms, for `estimation.difference`."""
+    self_normalised: bool,
+    interval: IntervalConfig | None,
+) -> OffPolicyEstimate:
+    """Estimate with the weights of `sips`, `iips` or `rips`."""
     rows = _row_weights(logged, target_prob)
     starts = logged.offsets[:-1]
     rewards = np.add.reduceat(logged.reward, starts)  # (E,)
@@ -231,12 +232,12 @@ def judge_slates(
         gate, weighted = last, last * rewards
     if not self_normalised:
         tops = np.add.reduceat(rows * logged.reward, starts)
-        return _judge(logged, tops, None, gate, weighted, interval, likelihood=kind != "rips")
+        return _estimate(logged, tops, None, gate, weighted, interval, likelihood=kind != "rips")
     weights = logged.to_steps(rows, fill=1.0 if kind == "iips" else None)  # (E, K)
-    return _judge(logged, weights * logged.to_steps(logged.reward), weights, gate, weighted, interval)
+    return _estimate(logged, weights * logged.to_steps(logged.reward), weights, gate, weighted, interval)
 
 
-def _judge(
+def _estimate(
     logged: LoggedBatch,
     tops: FloatArray,
     bottoms: FloatArray | None,
@@ -245,11 +246,11 @@ def _judge(
     interval: IntervalConfig | None,
     min_weight: float = 0.0,
     likelihood: bool = False,
-) -> Judged:
+) -> OffPolicyEstimate:
     rewards = np.add.reduceat(logged.reward, logged.offsets[:-1])
     lows, highs = (np.outer(logged.observed_range, (logged.lengths.min(), logged.lengths.max()))).tolist()
     declared = interval.reward_range if interval else None
-    return judge_episodes(
+    return episode_evidence(
         logged,
         tops,
         bottoms,
@@ -258,7 +259,7 @@ def _judge(
         reward_range=(min(lows), max(highs)) if declared is None else return_range(declared, rewards),
         min_weight=min_weight,
         likelihood=likelihood,
-    )
+    ).estimate(interval)
 
 
 def _row_weights(logged: LoggedBatch, target_prob: ArrayLike) -> FloatArray:

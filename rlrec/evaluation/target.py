@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -88,10 +89,10 @@ class Target:
             taken[rows] = gather(probs, logged.action[rows])
         return cls(logged, taken, policy=policy)
 
-    def chunks(self, n_actions: int | None = None) -> Iterator[tuple[slice, FloatArray]]:
-        """Yield ``(rows, probs (B, I))`` over the log, a few MiB at a time."""
+    def chunks(self, width: int | None = None) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield ``(rows, probs (B, I))`` over the log, a few MiB of ``width`` (default: I) numbers a row at a time."""
         n, start = self.logged.n_rows, 0
-        size = max(1, _CHUNK_VALUES // (n_actions or self._probe_n_actions()))
+        size = max(1, _CHUNK_VALUES // (width or self.n_actions))
         while start < n:
             rows = slice(start, min(n, start + size))
             if self.probs is not None:
@@ -117,7 +118,9 @@ class Target:
             expected[rows] = np.einsum("na,na->n", probs, chunk)
         return expected
 
-    def _probe_n_actions(self) -> int:
+    @cached_property
+    def n_actions(self) -> int:
+        """Number of actions, I."""
         return int((self.probs if self.probs is not None else self._call(slice(0, 1))).shape[1])
 
     def _call(self, rows: slice) -> FloatArray:

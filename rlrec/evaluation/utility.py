@@ -58,7 +58,9 @@ def training_utility(
         name: LSTMModel.fit(pick_sessions(log, n, seed=seed), config=config, seed=seed, show_progress=False)
         for name, log in logs.items()
     }
-    return {name: evaluate_ranking(model, test).estimate("ndcg") for name, model in models.items()}
+    return {
+        name: evaluate_ranking(model, test, k=min(10, test.n_items)).estimate("ndcg") for name, model in models.items()
+    }
 
 
 def pick_sessions(log: InteractionLog, n: int, *, seed: int) -> InteractionLog:

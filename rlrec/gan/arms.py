@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rlrec.core.errors import CollapseError
-from rlrec.data.sequences import PaddedBatch
+from rlrec.data.sequences import PaddedBatch, Sequences
+from rlrec.models.calibration import Calibration
 from rlrec.models.losses import gather_targets, head_losses
 from rlrec.models.lstm import LSTMModel
 from rlrec.models.training import weighted_loss
@@ -31,10 +32,11 @@ class Arm:
     best_auc: float | None = None
     best_round: int = 0
     best_weights: Weights = field(default_factory=dict)
+    best_calibration: Calibration = field(default_factory=Calibration)
 
     @classmethod
     def start(cls, init: LSTMModel, learning_rate: float) -> Arm:
-        """Begin at ``init``'s weights, which stay as they are; its calibration is kept."""
+        """Begin at ``init``'s weights and calibration; ``init`` stays as it is."""
         model = LSTMModel(copy.deepcopy(init.network), init.space, init.calibration, init.record)
         return cls(model, torch.optim.Adam(model.network.parameters(), lr=learning_rate))
 
@@ -54,14 +56,19 @@ class Arm:
         nn.utils.clip_grad_norm_(self.model.network.parameters(), clip_norm)
         self.optimizer.step()
 
+    def calibrate(self, valid: Sequences) -> None:
+        """Fit the heads' calibration again: further steps with dropout bend the heads, the end of sessions most."""
+        self.model.calibration = self.model.calibrated(valid).calibration
+
     def judge(self, auc: float, round_: int) -> None:
         """Keep the present weights if the detector finds these samples harder to tell than any before."""
         if self.best_auc is None or auc < self.best_auc:
             self.best_auc, self.best_round = auc, round_
             self.best_weights = copy.deepcopy(self.model.network.state_dict())
+            self.best_calibration = self.model.calibration
 
     def best(self) -> LSTMModel:
         """Return the model with the best weights."""
         network = copy.deepcopy(self.model.network)
         network.load_state_dict(self.best_weights)
-        return LSTMModel(network, self.model.space, self.model.calibration, self.model.record)
+        return LSTMModel(network, self.model.space, self.best_calibration, self.model.record)

@@ -14,6 +14,7 @@ from rlrec.core.artifacts import MANIFEST, load_artifact, save_artifact
 from rlrec.core.config import config_to_dict
 from rlrec.core.errors import ArtifactError
 from rlrec.gan.collapse import Breadth
+from rlrec.models.calibration import Calibration
 
 if TYPE_CHECKING:
     from rlrec.gan.arms import Arm
@@ -51,11 +52,19 @@ def save_progress(training: AdversarialTraining, folder: Path) -> None:
     tensors |= {f"judge/weights/{key}": value for key, value in training.discriminator.state_dict().items()}
     tensors |= _flatten(training.judge_optimizer, "judge/optimizer")
     best = {name: [arm.best_auc, arm.best_round] for name, arm in _arms(training).items()}
+    calibration = {
+        name: [arm.model.calibration.to_dict(), arm.best_calibration.to_dict()] for name, arm in _arms(training).items()
+    }
     save_artifact(
         folder / _NAME,
         kind=KIND,
         config=config_to_dict(training.config),
-        content={"progress": asdict(training.at), "best": best, "identity": _identity(training)},
+        content={
+            "progress": asdict(training.at),
+            "best": best,
+            "calibration": calibration,
+            "identity": _identity(training),
+        },
         arrays={name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()},
         catalog_sha256=training.generator.model.space.catalog_sha256,
     )
@@ -83,6 +92,7 @@ def load_progress(training: AdversarialTraining, folder: Path) -> None:
         arm.model.network.load_state_dict(_under(tensors, f"{name}/weights/"))
         arm.best_weights = _under(tensors, f"{name}/best/")
         arm.best_auc, arm.best_round = artifact.content["best"][name]
+        arm.model.calibration, arm.best_calibration = map(Calibration.from_dict, artifact.content["calibration"][name])
         _restore(arm.optimizer, _under(tensors, f"{name}/optimizer/"))
     training.discriminator.load_state_dict(_under(tensors, "judge/weights/"))
     _restore(training.judge_optimizer, _under(tensors, "judge/optimizer/"))

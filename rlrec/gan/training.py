@@ -226,6 +226,8 @@ class AdversarialTraining:
 
     def _look(self, round_: int, metrics: MetricsWriter) -> None:
         arms = {"adversarial": self.generator, "control": self.control}
+        for arm in arms.values():
+            arm.calibrate(self.watched)
         found = {name: self._auc(arm.model, round_) for name, arm in arms.items()}
         for name, arm in arms.items():
             arm.judge(found[name], round_)

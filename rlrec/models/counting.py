@@ -25,21 +25,27 @@ from rlrec.models.config import MarkovConfig
 _PRIOR = 5.0  # pseudo-observations that pull an item's end rate and event mix to the log's own (chosen here)
 
 
-class _CountingHeads(Heads):
+class CountingHeads(Heads):
+    """Heads that know the last item only, (...)."""
+
     def __init__(self, model: CountingModel, last: Tensor) -> None:
         self._model = model
         self._last = last  # (...) item before, -1 at the start
 
     def item_log_probs(self) -> Tensor:
+        """Return log p(item | last item), (..., I)."""
         return self._model.item_probs(self._last).log().float()
 
     def end_probs(self) -> Tensor:
+        """Return p(end | last item), (...); 0 before anything came."""
         return torch.where(self._last < 0, 0.0, self._model.tables["end"][self._last.clamp(min=0)]).float()
 
     def event_probs(self, items: Tensor) -> Tensor:
+        """Return the event mix of each item, (..., K, n_events)."""
         return self._model.tables["event"][items].float()
 
     def gap_probs(self) -> Tensor:
+        """Return the gap histogram, (..., N_GAPS)."""
         return self._model.tables["gap"].float().expand(*self._last.shape, N_GAPS)
 
 
@@ -67,7 +73,7 @@ class CountingModel(SequenceModel):
     def forward(self, tokens: BehaviourBatch, state: RecurrentState | None = None) -> tuple[Heads, RecurrentState]:
         """Scan: the state after t is the item at t."""
         last = tokens.item.gather(1, (tokens.length - 1).unsqueeze(1)).squeeze(1)
-        return _CountingHeads(self, tokens.item), RecurrentState((last,))
+        return CountingHeads(self, tokens.item), RecurrentState((last,))
 
     def step(self, tokens: BehaviourStep, state: RecurrentState) -> tuple[Heads, RecurrentState]:
         """Take one behaviour in."""
@@ -76,7 +82,7 @@ class CountingModel(SequenceModel):
 
     def heads(self, state: RecurrentState) -> Heads:
         """Return what comes next."""
-        return _CountingHeads(self, state.tensors[0])
+        return CountingHeads(self, state.tensors[0])
 
     def interest(self, state: RecurrentState) -> Tensor:
         """Return p(item | history), (B, I)."""

@@ -6,7 +6,7 @@ Checked against: stepping equals scanning, textbook cell equations, cycle logs, 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.core.artifacts import Artifact
+from rlrec.core.checks import check_choice
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter
@@ -21,10 +22,15 @@ from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.models.base import BehaviourBatch, BehaviourSpace, BehaviourStep, Heads, RecurrentState, SequenceModel
 from rlrec.models.calibration import Calibration, calibrate
+from rlrec.models.checkpoint import TrainingCheckpoint, fingerprint
+from rlrec.models.cold_items import good_turing, release_cold_items, set_cold_items
 from rlrec.models.config import LSTMConfig
+from rlrec.models.negatives import NegativeSampler, count_of_negatives
 from rlrec.models.network import SequenceNetwork
 from rlrec.models.threads import torch_seed
-from rlrec.models.training import TrainingRecord, all_targets, train_network
+from rlrec.models.training import TrainingRecord, all_targets, set_value_scale, train_network
+
+_RELEASE_SEQUENCES, _RELEASE_TARGETS = 500, 2_000  # enough for one number: the bias of the items without rows
 
 
 class LSTMHeads(Heads):
@@ -58,6 +64,23 @@ class LSTMHeads(Heads):
         if calibration.event_shift:
             logits = logits + logits.new_tensor(calibration.event_shift)
         return logits.softmax(-1)
+
+    def value_distribution(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the value of ``items`` (..., K), shape (..., K) each, log's own units.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the model was fitted without a value head.
+        """
+        network = self._model.network
+        if not network.config.value_weight:
+            raise InvalidArgumentError(
+                "the model has no value head; fit it with value_weight above 0 on a log of values"
+            )
+        hidden = self._hidden.unsqueeze(-2).expand(*items.shape, -1)
+        mean, log_sd = network.value_parameters(hidden, items)
+        return mean * network.value_scale + network.value_shift, log_sd.exp() * network.value_scale
 
     def gap_probs(self) -> Tensor:
         """Return p(gap | h), (..., N_GAPS)."""
@@ -105,6 +128,7 @@ class LSTMModel(SequenceModel):
         folder: str | Path | None = None,
         show_progress: bool | None = None,
         device: str | torch.device = "cpu",
+        valid_targets: Literal["all", "last"] = "all",
     ) -> LSTMModel:
         """Fit on a log.
 
@@ -117,20 +141,40 @@ class LSTMModel(SequenceModel):
         seed : int
             Same seed, same machine, same weights.
         folder : path, optional
-            Gets ``metrics.jsonl`` and ``tensorboard/``.
+            Gets ``metrics.jsonl`` and ``tensorboard/``, and a checkpoint after every epoch: the same call after a kill
+            continues to the same weights. The checkpoint is removed when training ends.
         show_progress : bool, optional
             Force the progress bar on or off.
         device : str
             ``"cpu"`` or ``"cuda"``.
+        valid_targets : {"all", "last"}
+            ``"last"`` watches and calibrates on the last item of each validation sequence only: leave-last-out, where
+            the items before it are training rows that the prediction may look back at.
         """
         config = LSTMConfig() if config is None else config
+        check_choice("valid_targets", valid_targets, ("all", "last"))
+        last_only = valid_targets == "last"
         sequences = train.sequences()
         watched = None if valid is None else valid.sequences()
         network = cls.build_network(train, config, seed).to(device)
+        set_cold_items(network, train.item_counts)
+        set_value_scale(network, train.value)
+        n_negatives = count_of_negatives(config.n_negatives, train.n_items)
         with MetricsWriter(folder) as metrics:
-            record = train_network(network, sequences, watched, seed=seed, metrics=metrics, show_progress=show_progress)
+            record = train_network(
+                network,
+                sequences,
+                watched,
+                seed=seed,
+                metrics=metrics,
+                show_progress=show_progress,
+                last_only=last_only,
+                sampler=NegativeSampler(train.item_counts, n_negatives, device) if n_negatives else None,
+                checkpoint=None if folder is None else _checkpoint(Path(folder), train, valid, config, seed, last_only),
+            )
+        _release(network, train, sequences, watched, last_only)
         model = cls(network, BehaviourSpace.of(train), record=record)
-        return model if watched is None or len(watched) == 0 else model.calibrated(watched)
+        return model if watched is None or len(watched) == 0 else model.calibrated(watched, last_only=last_only)
 
     @staticmethod
     def build_network(log: InteractionLog, config: LSTMConfig, seed: int) -> SequenceNetwork:
@@ -143,11 +187,11 @@ class LSTMModel(SequenceModel):
                 log.n_items, log.n_event_types, torch.from_numpy(np.ascontiguousarray(dense)), config
             )
 
-    def calibrated(self, valid: Sequences) -> LSTMModel:
-        """Return this model with its heads calibrated on ``valid``."""
+    def calibrated(self, valid: Sequences, *, last_only: bool = False) -> LSTMModel:
+        """Return this model with its heads calibrated on ``valid``, or on the last item of each sequence there."""
         if len(valid) == 0:
             raise InvalidArgumentError("calibration needs at least one validation sequence, got none")
-        calibration = calibrate(self.network, all_targets(self.network, valid))
+        calibration = calibrate(self.network, all_targets(self.network, valid, last_only=last_only))
         return LSTMModel(self.network, self.space, calibration, self.record)
 
     # ---- SequenceModel ------------------------------------------------------------------------------------------
@@ -192,6 +236,11 @@ class LSTMModel(SequenceModel):
         """Return what comes next."""
         return LSTMHeads(self, state.tensors[0][:, -1], state.tensors[2] == 0)
 
+    @torch.no_grad()
+    def ranking_scores(self, sequences: Sequences) -> Tensor:
+        """Return item logits, (n, I): the order of the log probabilities without their normaliser."""
+        return self.network.item_logits(self.interest(self.encode(sequences)))
+
     def interest(self, state: RecurrentState) -> Tensor:
         """Return the top layer's hidden vector, (B, H)."""
         return state.tensors[0][:, -1]
@@ -216,3 +265,27 @@ class LSTMModel(SequenceModel):
         except RuntimeError as error:
             raise ArtifactError(f"the weights do not fit the config in the manifest: {error}") from error
         return cls(network, space, Calibration.from_dict(artifact.content["calibration"]))
+
+
+def _checkpoint(
+    folder: Path,
+    train: InteractionLog,
+    valid: InteractionLog | None,
+    config: LSTMConfig,
+    seed: int,
+    last_only: bool,
+) -> TrainingCheckpoint:
+    data = [train.sha256, None if valid is None else valid.sha256]
+    return TrainingCheckpoint(folder / "checkpoint", fingerprint(config_to_dict(config), seed, last_only, data))
+
+
+def _release(
+    network: SequenceNetwork, train: InteractionLog, sequences: Sequences, watched: Sequences | None, last_only: bool
+) -> None:
+    """Let the items without training rows into the softmax, with the probability that new items have."""
+    if network.cold is None:
+        return
+    seen = sequences.select(np.arange(min(len(sequences), _RELEASE_SEQUENCES)))
+    targets = all_targets(network, seen if watched is None or len(watched) == 0 else watched, last_only=last_only)
+    new = float(network.cold[targets.item].float().mean()) if watched is not None and len(watched) else 0.0
+    release_cold_items(network, targets.next_hidden[:_RELEASE_TARGETS], new or good_turing(train.item_counts))

@@ -1,24 +1,26 @@
-"""The LSTM network: behaviour embedding, recurrent layers, heads. Plain torch, no recommender logic.
+"""The recurrent network: behaviour embedding, recurrent layers, heads. Plain torch, no recommender logic.
 
-Checked against the textbook equations in NumPy (``tests/models/test_network.py``).
+Its cells are checked against the textbook equations in NumPy (``tests/models/test_recurrent.py``).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rlrec.data.sequences import N_GAPS
 from rlrec.models.base import BehaviourBatch, BehaviourStep, RecurrentState
 from rlrec.models.config import LSTMConfig
-from rlrec.models.recurrent import layer_weights, lstm_scan
+from rlrec.models.recurrent import make_layers, scan_layers, step_layers
 
 
 class SequenceNetwork(nn.Module):
-    """Embedding → LSTM → heads for item, end of session, event type and gap.
+    """Embedding → recurrent layers → heads for item, end of session, event type, gap and, if asked for, value.
 
     A token is embedded as ``item + W·features + event + gap``; the output layer scores an item with the same
-    ``item + W·features`` vector, so features speak for items that were never seen.
+    ``item + W·features`` vector, so features speak for items that were never seen. The layers are called ``lstm`` in
+    saved weights whatever their cell.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ class SequenceNetwork(nn.Module):
     """
 
     item_features: Tensor
+    value_shift: Tensor
+    value_scale: Tensor
 
     def __init__(self, n_items: int, n_events: int, features: Tensor, config: LSTMConfig) -> None:
         super().__init__()
@@ -41,7 +45,7 @@ class SequenceNetwork(nn.Module):
         self.gap_embedding = nn.Embedding(N_GAPS, size)
         self.register_buffer("item_features", features)
         self.feature_weight = nn.Parameter(torch.zeros(features.shape[1], size))  # (F, E); F may be 0
-        self.lstm = nn.LSTM(size, hidden, config.n_layers, batch_first=True)
+        self.lstm = make_layers(config.cell, size, hidden, config.n_layers)
         self.start_hidden = nn.Parameter(torch.zeros(config.n_layers, hidden))
         self.start_cell = nn.Parameter(torch.zeros(config.n_layers, hidden))
         self.input_dropout = nn.Dropout(config.input_dropout)
@@ -53,6 +57,14 @@ class SequenceNetwork(nn.Module):
         self.event_head = nn.Linear(hidden, n_events)
         self.event_item_head = nn.Linear(size, n_events, bias=False)
         self._initialise()
+        sizes = [size] + [hidden] * (config.n_layers - 1)
+        self.norms = nn.ModuleList([nn.LayerNorm(width) for width in sizes] if config.layer_norm else [])
+        self.cold: Tensor | None = None  # (I,) items without training rows, kept out of every softmax while training
+        if config.value_weight:
+            self.value_head = nn.Linear(hidden, 2)  # mean and log standard deviation, of standardised values
+            self.value_item_head = nn.Linear(size, 2, bias=False)
+            self.register_buffer("value_shift", torch.zeros(()))
+            self.register_buffer("value_scale", torch.ones(()))
 
     def _initialise(self) -> None:
         """Small embeddings, so that the tied logits start near uniform (standard deviation as in GRU4Rec's code)."""
@@ -64,15 +76,35 @@ class SequenceNetwork(nn.Module):
     # ---- in -----------------------------------------------------------------------------------------------------
 
     def item_vectors(self) -> Tensor:
-        """Return the vector of every item, shape (I, E)."""
-        vectors: Tensor = self.item_embedding.weight + self.item_features @ self.feature_weight
+        """Return the vector of every item, shape (I, E); without features, the table itself."""
+        own = self.item_embedding.weight
+        if not self.item_features.shape[1]:
+            return own
+        shown = self._shown()
+        own = own if shown is None else own * shown.unsqueeze(1)
+        vectors: Tensor = own + self.item_features @ self.feature_weight
         return vectors
+
+    def vectors_of(self, items: Tensor) -> Tensor:
+        """Return the vectors of ``items`` (...), shape (..., E)."""
+        vectors: Tensor = self.item_embedding(items)
+        shown = self._shown()
+        if shown is not None:
+            vectors = vectors * shown[items].unsqueeze(-1)
+        if self.item_features.shape[1]:
+            vectors = vectors + self.item_features[items] @ self.feature_weight
+        return vectors
+
+    def _shown(self) -> Tensor | None:
+        """Draw which items show their own vector in this training batch, (I,); None where all do."""
+        rate = self.config.id_dropout
+        if not (self.training and rate and self.item_features.shape[1]):
+            return None
+        return (torch.rand(self.n_items, device=self.item_bias.device) >= rate).to(self.item_bias.dtype)
 
     def embed(self, item: Tensor, event: Tensor, gap: Tensor) -> Tensor:
         """Embed behaviours of any shape (...), giving (..., E)."""
-        vector: Tensor = self.item_embedding(item) + self.event_embedding(event) + self.gap_embedding(gap)
-        if self.item_features.shape[1]:
-            vector = vector + self.item_features[item] @ self.feature_weight
+        vector: Tensor = self.vectors_of(item) + self.event_embedding(event) + self.gap_embedding(gap)
         return vector
 
     def initial_state(self, batch_size: int) -> RecurrentState:
@@ -94,32 +126,26 @@ class SequenceNetwork(nn.Module):
 
     def _scan(self, tokens: BehaviourBatch, state: RecurrentState) -> tuple[Tensor, Tensor, Tensor]:
         vectors = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))  # (B, T, E)
-        return lstm_scan(self.lstm, vectors, *state.tensors)
+        return scan_layers(self.lstm, vectors, state.tensors[0], state.tensors[1], tuple(self.norms))
 
     def step(self, tokens: BehaviourStep, state: RecurrentState) -> RecurrentState:
         """Take one behaviour in, (B,); the textbook cell, layer by layer."""
         vector = self.input_dropout(self.embed(tokens.item, tokens.event, tokens.gap))  # (B, E)
-        hiddens, cells = [], []
-        for layer in range(self.config.n_layers):
-            before = (state.tensors[0][:, layer], state.tensors[1][:, layer])
-            hidden, cell = torch.lstm_cell(vector, before, *layer_weights(self.lstm, layer))
-            hiddens.append(hidden)
-            cells.append(cell)
-            vector = hidden
-        return RecurrentState((torch.stack(hiddens, dim=1), torch.stack(cells, dim=1)))
+        return RecurrentState(step_layers(self.lstm, vector, state.tensors[0], state.tensors[1], tuple(self.norms)))
 
     # ---- out ----------------------------------------------------------------------------------------------------
 
     def item_logits(self, hidden: Tensor) -> Tensor:
         """Return logits of all items, (..., I)."""
         query: Tensor = self.to_item(hidden)
-        return query @ self.item_vectors().T + self.item_bias
+        shown = self._shown()
+        bias = self.item_bias if shown is None else self.item_bias * shown
+        logits = F.linear(query, self.item_vectors(), bias)
+        return logits if self.cold is None else logits.masked_fill(self.cold, -torch.inf)
 
     def event_logits(self, hidden: Tensor, items: Tensor) -> Tensor:
         """Return event logits for ``items`` (..., K), shape (..., K, n_events)."""
-        vector = self.item_embedding(items)
-        if self.item_features.shape[1]:
-            vector = vector + self.item_features[items] @ self.feature_weight
+        vector = self.vectors_of(items)
         logits: Tensor = self.event_head(hidden).unsqueeze(-2) + self.event_item_head(vector)
         return logits
 
@@ -132,3 +158,9 @@ class SequenceNetwork(nn.Module):
         """Return logits of the gap before the next behaviour, (..., N_GAPS)."""
         logits: Tensor = self.gap_head(hidden)
         return logits
+
+    def value_parameters(self, hidden: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log standard deviation of the standardised value of ``items`` (...), shape (...) each."""
+        both = self.value_head(hidden) + self.value_item_head(self.vectors_of(items))
+        mean, log_sd = both.unbind(-1)
+        return mean, log_sd.clamp(-5.0, 5.0)

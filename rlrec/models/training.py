@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rlrec.core.errors import CollapseError, DataError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.data.sequences import Sequences
+from rlrec.models.checkpoint import Progress, TrainingCheckpoint
 from rlrec.models.config import LSTMConfig
 from rlrec.models.losses import HeadSums, Targets, gather_targets, head_losses
+from rlrec.models.negatives import NegativeSampler
 from rlrec.models.network import SequenceNetwork
+from rlrec.models.optimizers import clip_gradients, make_optimizers
 from rlrec.models.threads import torch_seed, torch_threads
 
+_LOGGER = logging.getLogger(__name__)
 _EVALUATION_TOKENS = 8_192
 
 
@@ -34,21 +40,12 @@ class TrainingRecord:
     """Epochs run."""
 
 
-def make_optimizer(network: nn.Module, config: LSTMConfig) -> torch.optim.Optimizer:
-    """Return the optimizer that the config names."""
-    rate, decay, weights = config.learning_rate, config.weight_decay, network.parameters()
-    if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(weights, lr=rate, weight_decay=decay, foreach=True)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=rate, weight_decay=decay, foreach=True)
-    return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, foreach=True)
-
-
 def weighted_loss(sums: HeadSums, config: LSTMConfig) -> Tensor:
     """Return the training loss: mean nats of each head, weighted."""
     n_next = max(sums.n_item + sums.n_first, 1)
     loss = (sums.item + sums.first + config.event_weight * sums.event) / n_next
     loss = loss + config.gap_weight * sums.gap / max(sums.n_item, 1)
+    loss = loss + config.value_weight * sums.value / max(sums.n_value, 1)
     return loss + config.end_weight * sums.end / max(sums.n_end, 1)
 
 
@@ -61,6 +58,9 @@ def train_network(
     metrics: MetricsWriter,
     show_progress: bool | None = None,
     name: str = "models/lstm",
+    last_only: bool = False,
+    sampler: NegativeSampler | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> TrainingRecord:
     """Train in place; on return the network is in ``eval`` mode and holds the weights of the best epoch.
 
@@ -70,6 +70,12 @@ def train_network(
         Early stopping watches their nats per next item; without them all ``n_epochs`` are run.
     seed : int
         Orders the batches and seeds dropout.
+    last_only : bool
+        Watch only the last item of each validation sequence: the earlier ones are in the training part.
+    sampler : NegativeSampler, optional
+        Replaces the softmax over the catalogue in training; validation is over the whole catalogue.
+    checkpoint : TrainingCheckpoint, optional
+        Written after every epoch, taken up if it belongs to this training, removed at the end.
 
     Raises
     ------
@@ -82,46 +88,62 @@ def train_network(
         raise DataError("there are no training sequences; check the split and the log")
     config = network.config
     pieces = cut_long(train, config.max_length)
-    rng = np.random.default_rng(seed)
-    optimizer = make_optimizer(network, config)
-    history: list[float] = []
-    best, best_epoch, best_weights = math.inf, 0, None
-    with torch_threads(1), torch_seed(seed):
-        bar = progress(range(1, config.n_epochs + 1), description=f"fit {name}", unit="epoch", show=show_progress)
+    network.item_embedding.sparse = sampler is not None
+    optimizers = make_optimizers(network, config)
+    state = Progress(np.random.default_rng(seed))
+    watched = valid is not None and len(valid) > 0
+    # torch wants the checks of sparse gradients switched on or off by name; they cost time and ours come from torch.
+    unchecked = torch.sparse.check_sparse_tensor_invariants(enable=False)  # type: ignore[no-untyped-call]
+    with torch_threads(1), torch_seed(seed), unchecked:
+        if checkpoint is not None and checkpoint.restore(network, optimizers, state):
+            _LOGGER.info("%s: continues after epoch %d", name, state.epoch)
+            metrics.rewind(state.epoch, f"{name}/")
+        epochs = range(state.epoch + 1, config.n_epochs + 1)
+        bar = progress(epochs, description=f"fit {name}", unit="epoch", show=show_progress)
         for epoch in bar:
-            train_loss = _train_epoch(network, pieces, optimizer, rng)
-            if valid is None or len(valid) == 0:
-                metrics.write(epoch, {f"{name}/train_loss": train_loss})
-                continue
-            nll = item_nll(network, valid)
-            history.append(nll)
-            metrics.write(epoch, {f"{name}/train_loss": train_loss, f"{name}/valid_nll": nll})
-            bar.set_postfix_str(f"valid {nll:.4f} nats")
-            if nll < best - 1e-4:
-                best, best_epoch, best_weights = nll, epoch, copy.deepcopy(network.state_dict())
-            if epoch - best_epoch >= config.patience:
+            if watched and epoch - 1 - state.best_epoch >= config.patience:
                 break
-        n_run = epoch
+            values = {f"{name}/train_loss": _train_epoch(network, pieces, optimizers, state.rng, sampler)}
+            if valid is not None and watched:
+                nll = item_nll(network, valid, last_only=last_only)
+                state.history.append(nll)
+                values[f"{name}/valid_nll"] = nll
+                bar.set_postfix_str(f"valid {nll:.4f} nats")
+                if nll < state.best - 1e-4:
+                    state.best, state.best_epoch = nll, epoch
+                    state.best_weights = copy.deepcopy(network.state_dict())
+            state.epoch = epoch
+            metrics.write(epoch, values)
+            if checkpoint is not None:
+                checkpoint.save(network, optimizers, state)
         bar.close()
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
+    if state.best_weights is not None:
+        network.load_state_dict(state.best_weights)
+    if checkpoint is not None:
+        checkpoint.remove()
+    network.item_embedding.sparse = False
     network.eval()
-    return TrainingRecord(tuple(history), best_epoch, n_run)
+    return TrainingRecord(tuple(state.history), state.best_epoch, state.epoch)
 
 
 def _train_epoch(
-    network: SequenceNetwork, train: Sequences, optimizer: torch.optim.Optimizer, rng: np.random.Generator
+    network: SequenceNetwork,
+    train: Sequences,
+    optimizers: Sequence[torch.optim.Optimizer],
+    rng: np.random.Generator,
+    sampler: NegativeSampler | None,
 ) -> float:
     """Run one pass; return the mean training loss."""
     config = network.config
     network.train()
     total, n = 0.0, 0
     for index in train.batches(n_tokens=config.batch_tokens, rng=rng):
-        optimizer.zero_grad(set_to_none=True)
-        loss = weighted_loss(head_losses(network, gather_targets(network, train.pad(index))), config)
+        network.zero_grad(set_to_none=True)
+        loss = weighted_loss(head_losses(network, gather_targets(network, train.pad(index)), sampler), config)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-        optimizer.step()
+        clip_gradients(network, config.clip_norm)
+        for optimizer in optimizers:
+            optimizer.step()
         total, n = total + float(loss.detach()), n + 1
     if not math.isfinite(total):
         raise CollapseError("the training loss is no longer finite; lower learning_rate or clip_norm")
@@ -129,23 +151,24 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def iterate_targets(network: SequenceNetwork, sequences: Sequences) -> Iterator[Targets]:
+def iterate_targets(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> Iterator[Targets]:
     """Yield the targets of all sequences in ``eval`` mode, in large batches."""
     network.eval()
     for index in sequences.batches(n_tokens=_EVALUATION_TOKENS):
-        yield gather_targets(network, sequences.pad(index))
+        yield gather_targets(network, sequences.pad(index), last_only=last_only)
 
 
 @torch.no_grad()
-def item_nll(network: SequenceNetwork, sequences: Sequences) -> float:
+def item_nll(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> float:
     """Return nats per next item (items that follow at least one behaviour), uncalibrated."""
-    parts = [head_losses(network, targets) for targets in iterate_targets(network, sequences)]
+    parts = [head_losses(network, targets) for targets in iterate_targets(network, sequences, last_only=last_only)]
     return sum(float(p.item) for p in parts) / max(sum(p.n_item for p in parts), 1)
 
 
-def all_targets(network: SequenceNetwork, sequences: Sequences) -> Targets:
+def all_targets(network: SequenceNetwork, sequences: Sequences, *, last_only: bool = False) -> Targets:
     """Return the targets of all sequences in one piece."""
-    return Targets(*(torch.cat(parts) for parts in zip(*iterate_targets(network, sequences), strict=True)))
+    batches = iterate_targets(network, sequences, last_only=last_only)
+    return Targets(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def cut_long(sequences: Sequences, max_length: int) -> Sequences:
@@ -168,3 +191,23 @@ def cut_long(sequences: Sequences, max_length: int) -> Sequences:
         user=sequences.user[owner],
         ended=sequences.ended[owner] & is_last,
     )
+
+
+@torch.no_grad()
+def set_value_scale(network: SequenceNetwork, values: NDArray[np.float64] | None) -> None:
+    """Give the value head the mean and standard deviation of the training values.
+
+    Raises
+    ------
+    DataError
+        If a value head was asked for and the log has no values.
+    """
+    if not network.config.value_weight:
+        return
+    known = np.zeros(0) if values is None else values[np.isfinite(values)]
+    if not len(known):
+        raise DataError(
+            "value_weight is above 0 and the log has no values; set it to 0, or load the log with a value column"
+        )
+    network.value_shift.fill_(float(known.mean()))
+    network.value_scale.fill_(float(known.std()) or 1.0)

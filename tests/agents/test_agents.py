@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
-from rlrec.agents.config import PPOConfig
-from rlrec.agents.policies import AgentPolicy
+from rlrec.agents.config import A2CConfig, DQNConfig, PPOConfig
+from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.agents.sb3 import SB3VecEnv
 from rlrec.agents.slates import slate_log_probs
-from rlrec.agents.training import train_agent
+from rlrec.agents.training import network_for, train_agent
+from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.protocols import StochasticPolicy
+from rlrec.envs.candidates import Retriever, cooccurrence_neighbors
 from rlrec.envs.vector import make_vec
 from rlrec.evaluation.rollout import evaluate_policies
 from tests.small import N_ITEMS, cycle_log, cycle_model
@@ -121,3 +123,48 @@ def test_an_interrupted_save_leaves_the_old_agent(agent, tmp_path, monkeypatch):
     other.save(folder)
     assert len(list(folder.glob("observer*"))) == 1
     assert np.array_equal(AgentPolicy.load(folder).observer.interests([["i0"]]), other.observer.interests([["i0"]]))
+
+
+@pytest.mark.parametrize(
+    "config", [A2CConfig(total_steps=512, n_steps=8), DQNConfig(total_steps=512, learning_starts=64, batch_size=32)]
+)
+def test_other_algorithms_start_as_the_user_model_train_and_come_back_from_disk(config, tmp_path):
+    start = AgentPolicy(build_network(cycle_model(), config), cycle_model(), config)
+    greedy, _ = GreedyPolicy(cycle_model()).predict(interests(), deterministic=True)
+    assert np.array_equal(start.predict(interests(), deterministic=True)[0], greedy)
+    agent = train_agent(make_vec(cycle_model(), num_envs=16), config, seed=0, show_progress=False)
+    assert np.allclose(agent.action_probs(interests()).sum(1), 1.0)
+    assert not np.array_equal(agent.action_probs(interests()), start.action_probs(interests()))
+    agent.save(tmp_path / "agent")
+    assert np.array_equal(
+        AgentPolicy.load(tmp_path / "agent").action_probs(interests()), agent.action_probs(interests())
+    )
+
+
+@pytest.mark.parametrize("part", ["mask", "mask_bits"])
+def test_masked_items_are_never_shown_in_training_or_after(part):
+    blocked = np.zeros(N_ITEMS, bool)
+    blocked[[1, 3]] = True
+    env = make_vec(cycle_model(), num_envs=16, blocked=blocked, hide_seen=True, observation=("interest", part))
+    agent = train_agent(env, TINY, seed=0, show_progress=False)  # the environment refuses masked items
+    observation, _ = env.reset(seed=9)
+    for deterministic in (True, False):
+        env.step(agent.predict(observation, deterministic=deterministic)[0])
+        observation, _ = env.reset(seed=9)
+    assert (agent.action_probs(observation)[~env.action_masks()] == 0).all()
+
+
+def test_candidates_are_ranked_and_the_ranking_starts_as_the_user_models():
+    neighbors = cooccurrence_neighbors(cycle_log(), 2)
+    retriever = Retriever(neighbors, cycle_log().item_counts, n_candidates=4, n_recent=1, n_explored=1)
+    env = make_vec(cycle_model(), num_envs=16, retriever=retriever, slate_size=2)
+    agent = train_agent(env, TINY, seed=0, show_progress=False)
+    observation, _ = env.reset(seed=4)
+    actions, _ = agent.predict(observation, deterministic=True)
+    assert actions.shape == (16, 2)
+    fresh = network_for(env, TINY)
+    logits = fresh.logits({name: torch.from_numpy(column) for name, column in observation.items()})
+    expected = 2.0 * 10 * observation["candidate_features"][..., 0]
+    np.testing.assert_allclose(logits.detach().numpy(), expected, atol=1e-4)
+    with pytest.raises(InvalidArgumentError, match="DQN does not rank candidates"):
+        train_agent(make_vec(cycle_model(), num_envs=16, retriever=retriever), DQNConfig(), show_progress=False)

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from rlrec.cli.app import main
+from rlrec.models import training
 from rlrec.models.lstm import LSTMModel
 
 SMALL = ["--lstm.n-epochs", "1", "--lstm.hidden-size", "8", "--lstm.embedding-size", "8", "--k", "3"]
+
+NAMES = {"hybrid", "item_knn", "lstm", "markov", "ngram", "popularity"}
 
 
 @pytest.fixture
@@ -33,10 +36,10 @@ def test_fit_then_report(log_file, tmp_path, capsys):
         assert word in printed
     names = {"config.toml", "metrics.jsonl", "metrics.json", "summary.json", "details.json", "tensorboard", "models"}
     assert names <= {path.name for path in out.iterdir()}
-    assert {path.name for path in (out / "models").iterdir()} == {"lstm", "markov", "popularity"}
+    assert {path.name for path in (out / "models").iterdir()} == NAMES
     first = json.loads((out / "summary.json").read_text())
     assert first["data"]["n_users"] == 60
-    assert set(first["models"]) == {"lstm", "markov", "popularity"}
+    assert set(first["models"]) == NAMES
     n_lines = len((out / "metrics.jsonl").read_text().splitlines())
 
     assert main(["fit", "--config", str(out / "config.toml")]) == 0  # the saved config is the whole command
@@ -46,6 +49,26 @@ def test_fit_then_report(log_file, tmp_path, capsys):
 
     assert main(["report", str(out)]) == 0
     assert "Markov" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_killed_run_goes_on_to_the_same_metrics(log_file, tmp_path, monkeypatch):
+    options = [*SMALL, "--lstm.n-epochs", "4"]
+    assert main(["fit", str(log_file), "--out", str(tmp_path / "whole"), *options]) == 0
+    command = ["fit", str(log_file), "--out", str(tmp_path / "killed"), *options]
+    done, whole_epoch = [], training._train_epoch
+
+    def epoch(*args):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return whole_epoch(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_train_epoch", epoch)
+        assert main(command) == 130
+    assert main(command) == 0
+    for name in ("metrics.json", "metrics.jsonl"):
+        assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
 def test_a_held_out_model_is_fitted_on_the_latest_part_and_not_ranked(log_file, tmp_path):

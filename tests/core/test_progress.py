@@ -78,3 +78,17 @@ def test_a_bar_is_silent_off_the_terminal(capsys):
 def test_a_bar_can_be_forced(capsys):
     assert list(progress(range(3), description="fit", show=True)) == [0, 1, 2]
     assert "fit" in capsys.readouterr().err
+
+
+def test_lines_beyond_a_checkpoint_are_dropped(tmp_path):
+    with MetricsWriter(tmp_path) as metrics:
+        for step in (1, 2, 3):
+            metrics.write(step, {"models/lstm/train_loss": 1.0})
+        metrics.write(7, {"agents/ppo/return": 2.0})
+    with MetricsWriter(tmp_path) as metrics:
+        metrics.rewind(2, "models/lstm/")
+        metrics.write(3, {"models/lstm/train_loss": 0.5})
+    steps = [
+        (record["step"], record.get("models/lstm/train_loss")) for record in read_metrics(tmp_path / "metrics.jsonl")
+    ]
+    assert steps == [(1, 1.0), (2, 1.0), (7, None), (3, 0.5)]

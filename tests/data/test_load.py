@@ -94,7 +94,7 @@ def test_text_ids_stay_text_if_one_of_them_is_no_plain_number(tmp_path):
     [
         ("builtin:nothing", DataError, "there is no builtin log 'nothing'; there are: eshop2008, online_retail"),
         ("/no/such/file.csv", DataError, "'/no/such/file.csv' does not exist; check the path, or use builtin:NAME"),
-        (7, InvalidTypeError, "source must be a path, 'builtin:NAME' or a pandas, Polars or Arrow table, got int"),
+        (7, InvalidTypeError, "source must be a path, 'builtin:NAME', a pandas, Polars or Arrow table, or a database"),
         (pd.DataFrame({"a": [1]}), DataError, "the table has no column 'user_id'; it has: a. Say which column it is"),
     ],
 )

@@ -7,6 +7,7 @@ def test_recbole_ml_100k_has_the_counts_of_its_card(shared_data):
     assert log.cleaning.n_dropped == 0
     assert log.value.min() == 1
     assert log.value.max() == 5
+    assert log.event_names == ("rating",)
     assert "Toy Story" in log.catalog.describe(log.catalog.index_of([1])[0])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import gymnasium
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from rlrec.envs.registration import ENV_ID, register
 from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.single import RecommendationEnv
 from rlrec.envs.vector import make_vec
+from rlrec.testing.vector_env import check_vector_env
 from tests.small import N_ITEMS, cycle_model
 
 
@@ -57,7 +60,8 @@ def test_a_user_depends_on_nobody_else():
         slates = (keys[:, None] + step) % N_ITEMS
         many, crowd = simulator.respond(crowd, slates, rng=rng)
         one, alone = simulator.respond(alone, slates[5:6], rng=rng)
-        assert [int(column[5]) for column in many] == [int(column[0]) for column in one]
+        for column, own in zip(many, one, strict=True):
+            np.testing.assert_allclose(column[5], own[0], atol=1e-5)
         torch.testing.assert_close(alone.memory.tensors[0][0], crowd.memory.tensors[0][5], rtol=1e-4, atol=1e-5)
 
 
@@ -165,3 +169,63 @@ def test_a_step_before_reset_gets_a_sentence():
         make_vec(cycle_model(), num_envs=2).step(np.zeros(2, int))
     with pytest.raises(NotReadyError, match="call reset"):
         RecommendationEnv(cycle_model()).step(0)
+
+
+def test_ansi_tells_what_happened_and_why_somebody_left():
+    env = RecommendationEnv(cycle_model(), slate_size=2, render_mode="ansi")
+    register()
+    check_env(gymnasium.make(ENV_ID, model=cycle_model(), render_mode="ansi").unwrapped)
+    env.reset(seed=2)
+    assert env.render() == "arrived"
+    over = False
+    while not over:
+        _, _, terminated, truncated, _ = env.step(np.array([0, 1]))
+        over = terminated or truncated
+        assert env.render().startswith("shown i0 (")
+    assert "then left (chance" in env.render()
+    assert RecommendationEnv(cycle_model()).render() is None
+
+
+def test_with_a_table_of_all_items_people_do_the_same():
+    exact = roll(make_vec(cycle_model(), num_envs=16, slate_size=1))
+    table = roll(make_vec(cycle_model(), num_envs=16, config=SimulatorConfig(n_sampled_items=N_ITEMS)))
+    clicks = [(a[4]["position"] == b[4]["position"]).mean() for a, b in zip(exact, table, strict=True)]
+    assert clicks[0] == 1
+    assert exact[0][0].shape == table[0][0].shape
+
+
+@pytest.mark.parametrize("options", [{}, {"hide_seen": False, "observation": ("interest", "history", "mask")}])
+def test_our_checker_of_vector_environments_passes(options):
+    check_vector_env(make_vec(cycle_model(), num_envs=4, config=SimulatorConfig(horizon=5), **options), n_steps=40)
+
+
+def test_it_is_always_in_eval_mode_and_chances_are_probabilities():
+    model = cycle_model()
+    env = make_vec(model, num_envs=32, slate_size=3)
+    env.reset(seed=0)
+    env.step(np.tile([0, 2, 4], (32, 1)))
+    _, responses = env.last_step
+    assert not model.network.training
+    assert (responses.click_probs >= 0).all()
+    assert (responses.click_probs.sum(axis=1) <= 1 + 1e-9).all()
+    assert ((responses.leave_probs >= 0) & (responses.leave_probs <= 1)).all()
+    with pytest.raises(NotReadyError, match="recent came before reset"):
+        _ = make_vec(model, num_envs=2).recent
+
+
+def test_wrappers_async_and_specs():
+    register()
+    vector = gymnasium.make_vec(ENV_ID, num_envs=3, model=cycle_model())
+    wrapped = gymnasium.wrappers.vector.RecordEpisodeStatistics(vector)
+    wrapped.reset(seed=0)
+    seen = [wrapped.step(np.zeros(3, int))[4] for _ in range(60)]
+    assert any("episode" in infos for infos in seen)
+    spec = gymnasium.make(ENV_ID, model=cycle_model(), slate_size=2).spec
+    again = gymnasium.make(pickle.loads(pickle.dumps(spec)))
+    assert again.action_space == gymnasium.spaces.MultiDiscrete([N_ITEMS] * 2)
+    model = cycle_model()
+    asynchronous = gymnasium.vector.AsyncVectorEnv([lambda: RecommendationEnv(model)] * 2, context="fork")
+    observation, _ = asynchronous.reset(seed=5)
+    own, _ = RecommendationEnv(model).reset(seed=5)
+    np.testing.assert_allclose(observation[0], own, atol=1e-5)
+    asynchronous.close()

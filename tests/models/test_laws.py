@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from rlrec.core.errors import ArtifactError, InvalidArgumentError, UnknownIdError
+from rlrec.data.log import InteractionLog
+from rlrec.evaluation.ranking import evaluate_ranking
 from rlrec.models.base import BehaviourBatch, SequenceModel
+from rlrec.models.config import LSTMConfig
 from rlrec.models.counting import MarkovModel, PopularityModel
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.ngram import NGramModel
 from tests.small import N_ITEMS, cycle_log, cycle_model
 
+
+def variant(**settings: object) -> Callable[[], LSTMModel]:
+    """Return a maker of a cycle model with other settings, fitted once."""
+
+    @cache
+    def make() -> LSTMModel:
+        small = {"embedding_size": 8, "hidden_size": 16, "dropout": 0.0, "input_dropout": 0.0, "batch_tokens": 64}
+        config = LSTMConfig(**(small | {"n_epochs": 8} | settings))  # type: ignore[arg-type]
+        return LSTMModel.fit(cycle_log(), valid=cycle_log(40, seed=1), config=config, show_progress=False)
+
+    return make
+
+
 MAKERS = {
+    "gru": variant(cell="gru"),
     "lstm": cycle_model,
+    "lstm_norm_2": variant(n_layers=2, layer_norm=True),
+    "lstm_sampled": variant(n_negatives=4),
+    "rnn": variant(cell="rnn", learning_rate=0.02),
     "markov": lambda: MarkovModel.fit(cycle_log()),
+    "ngram": lambda: NGramModel.fit(cycle_log()),
     "popularity": lambda: PopularityModel.fit(cycle_log()),
 }
 
@@ -84,10 +111,32 @@ def test_loading_another_kind_says_so(tmp_path):
         LSTMModel.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lstm", "markov"])
+@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"popularity"}))
 def test_the_cycle_is_learned(name):
     model = MAKERS[name]()
     assert model.recommend([["i0", "i1"], ["i4"]], k=1).tolist() == [["i2"], ["i5"]]
+
+
+@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"popularity"}))
+def test_shuffled_sequences_teach_nothing_beyond_popularity(name):
+    """Each session's items are drawn alike, whatever came before: no model may claim to see an order there."""
+    rng = np.random.default_rng(0)
+    train, valid, test = (coin_log(rng, n) for n in (120, 40, 200))
+    maker = {"markov": MarkovModel, "ngram": NGramModel}.get(name, LSTMModel)
+    extra = {}
+    if maker is LSTMModel:
+        extra = {"valid": valid, "config": replace(MAKERS[name]().config, n_epochs=3), "show_progress": False}
+    model, popular = maker.fit(train, **extra), PopularityModel.fit(train)
+    gain = evaluate_ranking(model, test, k=1).compared_with(evaluate_ranking(popular, test, k=1), "hit_at_1")
+    assert gain.low <= 0
+
+
+def coin_log(rng: np.random.Generator, n_sessions: int) -> InteractionLog:
+    items = rng.choice(N_ITEMS, size=(n_sessions, 6), p=np.arange(N_ITEMS, 0, -1) / 21)
+    rows = [(s, f"i{item}", float(t)) for s, row in enumerate(items) for t, item in enumerate(row)]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    catalog = pd.DataFrame({"item_id": [f"i{i}" for i in range(N_ITEMS)]})
+    return InteractionLog.from_pandas(frame, items=catalog)
 
 
 def test_recommend_leaves_out_seen_items_when_asked():

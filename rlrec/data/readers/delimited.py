@@ -169,7 +169,7 @@ def _parse(text: TextBlock, names: list[str], delimiter: str, quote: str | None)
     if _counts_agree(data, len(names), delimiter, quote):
         try:
             return Block(_polars(data, names, delimiter, quote), {}, fixed)
-        except pl.exceptions.ComputeError:
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass  # a long and a short record cancelled out: the careful way below finds and counts both
     data, n_ragged = _without_ragged(data, len(names), delimiter, quote)
     return Block(_polars(data, names, delimiter, quote), {RAGGED: n_ragged} if n_ragged else {}, fixed)
@@ -179,9 +179,11 @@ def _counts_agree(data: bytes, n_fields: int, delimiter: str, quote: str | None)
     if not data.endswith(b"\n") or data.startswith((b"\n", b"\r")) or (quote is not None and quote.encode() in data):
         return False
     array = np.frombuffer(data, np.uint8)
-    n_records = int(np.count_nonzero(array == 10))
-    blank = b"\n\n" in data or b"\n\r" in data
-    return not blank and int(np.count_nonzero(array == ord(delimiter))) == (n_fields - 1) * n_records
+    ends = np.flatnonzero(array == 10)
+    after = array[ends[:-1] + 1]  # the byte that begins each record but the first
+    if ((after == 10) | (after == 13)).any():  # a blank line
+        return False
+    return int(np.count_nonzero(array == ord(delimiter))) == (n_fields - 1) * len(ends)
 
 
 def _without_ragged(data: bytes, n_fields: int, delimiter: str, quote: str | None) -> tuple[bytes, int]:

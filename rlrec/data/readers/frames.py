@@ -33,11 +33,9 @@ def to_polars(source: Any) -> pl.DataFrame:
         return pandas_to_polars(source)
     if hasattr(source, "__arrow_c_stream__"):
         try:
-            frame = pl.from_arrow(source)
+            return pl.DataFrame(source)
         except ImportError as error:
             raise MissingExtraError("pyarrow", "arrow", "reading an Arrow table") from error
-        if isinstance(frame, pl.DataFrame):
-            return frame
     raise InvalidTypeError(f"a table must be a pandas, Polars or Arrow table, got {type(source).__name__}")
 
 

@@ -5,15 +5,14 @@ Checked against the first sessions of the published training file. One session i
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from rlrec.core.errors import DataError
-from rlrec.data.readers.base import Block, RawLog, ReadOptions
-from rlrec.data.readers.text import open_bytes, text_blocks
+from rlrec.data.readers.base import RawLog, ReadOptions
+from rlrec.data.readers.json_lines import json_blocks
+from rlrec.data.readers.text import open_bytes
 
 _EVENT = pl.Struct({"aid": pl.Int64, "ts": pl.Int64, "type": pl.String})
 _SCHEMA: dict[str, pl.DataType] = {"session": pl.Int64(), "events": pl.List(_EVENT)}
@@ -33,7 +32,7 @@ def read_otto(path: Path, options: ReadOptions) -> RawLog:
     file = _file(path)
     if file is None:
         raise DataError(f"{str(path)!r} holds no single .jsonl file; give the file of sessions")
-    return RawLog(name=path.stem, blocks=_blocks(file, options))
+    return RawLog(name=path.stem, blocks=json_blocks(file, _SCHEMA, options, _rows))
 
 
 def _file(path: Path) -> Path | None:
@@ -41,19 +40,12 @@ def _file(path: Path) -> Path | None:
     return found[0] if len(found) == 1 and ".jsonl" in found[0].suffixes else None
 
 
-def _blocks(path: Path, options: ReadOptions) -> Iterator[Block]:
-    for text in text_blocks(path, encoding=options.encoding, quote=None):
-        try:
-            sessions = pl.read_ndjson(io.BytesIO(text.data), schema=_SCHEMA)
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{str(path)!r} holds a line that is no OTTO session: {error}; repair the file") from error
-        rows = sessions.explode("events").unnest("events")
-        yield Block(
-            rows.select(
-                pl.col("session").alias("user_id"),
-                pl.col("session").alias("session_id"),
-                pl.col("aid").alias("item_id"),
-                pl.col("ts").alias("timestamp"),
-                pl.col("type").alias("event"),
-            )
-        )
+def _rows(sessions: pl.DataFrame) -> pl.DataFrame:
+    rows = sessions.explode("events").unnest("events")
+    return rows.select(
+        pl.col("session").alias("user_id"),
+        pl.col("session").alias("session_id"),
+        pl.col("aid").alias("item_id"),
+        pl.col("ts").alias("timestamp"),
+        pl.col("type").alias("event"),
+    )

@@ -1,6 +1,6 @@
 """RecBole atomic files: ``NAME.inter`` with optional ``NAME.item`` and ``NAME.user``, typed headers, tab-separated.
 
-Checked against MovieLens 100K as RecBole ships it.
+Checked against MovieLens 100K as RecBole ships it. Rows with a ``rating`` and no ``event`` are events "rating".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from rlrec.core.errors import DataError
+from rlrec.data.log import EVENT
 from rlrec.data.readers.base import Block, RawLog, ReadOptions, canonical_frame, rename_map
 from rlrec.data.readers.delimited import cut_blocks, read_table
 
@@ -38,7 +39,10 @@ def _blocks(path: Path, options: ReadOptions) -> Iterator[Block]:
         frame = block.frame.rename(dict(zip(names, map(_plain, names), strict=True)))
         value = next((name for name in _VALUE_NAMES if name in frame.columns and "value" not in frame.columns), None)
         columns = {**({"value": value} if value else {}), **options.columns}
-        yield block._replace(frame=canonical_frame(frame, rename_map(frame.columns, columns, repr(str(path)))))
+        rows = canonical_frame(frame, rename_map(frame.columns, columns, repr(str(path))))
+        if EVENT not in rows.columns and columns.get("value") == "rating":
+            rows = rows.with_columns(pl.lit("rating").alias(EVENT))
+        yield block._replace(frame=rows)
 
 
 def _table(path: Path) -> pl.DataFrame | None:

@@ -141,6 +141,8 @@ def _valid(data: bytes, path: Path, offset: int, encoding: str, replace_bad: boo
             f"{str(path)!r} holds a NUL byte at byte {offset + data.index(0):,}: it is no text in {encoding}; "
             "is it UTF-16 (encoding='utf-16') or a binary file?"
         )
+    if data.isascii():
+        return TextBlock(data, 0)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:

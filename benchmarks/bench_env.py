@@ -1,0 +1,232 @@
+"""User-steps per CPU-second of the simulator's environments, under a random policy on one torch thread.
+
+The user model is an LSTM with 128 units and 64-dimensional items, whose weights are drawn at random and whose hazard
+is set to 12 % a step: the speed depends on weights through the length of sessions only. "Sampled" normalises over 1,000
+items that stand for the catalogue (`SimulatorConfig.n_sampled_items`); "exact" computes the whole softmax.
+
+    python benchmarks/bench_env.py                 # the table
+    python benchmarks/bench_env.py --json --quick  # under a minute, one line of JSON at the end
+    python benchmarks/bench_env.py --sardine PYTHON --out benchmarks/results
+
+``--sardine`` names an interpreter that can import sardine-rec 1.0 (pip install sardine-rec, in an environment of its
+own); without it that ratio is null. Numbers are medians over repeats of CPU time, in one run, so ratios hold where
+absolute numbers do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from record import record
+
+from rlrec.agents.sb3 import SB3VecEnv
+from rlrec.data.vocabulary import Vocabulary
+from rlrec.envs.candidates import Retriever
+from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.registration import ENV_ID, register
+from rlrec.envs.vector import RecommendationVectorEnv
+from rlrec.models.base import BehaviourSpace
+from rlrec.models.config import LSTMConfig
+from rlrec.models.lstm import LSTMModel
+from rlrec.models.network import SequenceNetwork
+
+N_USERS, SLATE, SEED = 1_024, 10, 0
+SAMPLED = SimulatorConfig(n_sampled_items=1_000)
+HAZARD = 0.12
+_SARDINE = """
+import sys, time, warnings
+warnings.filterwarnings("ignore")
+import gymnasium as gym, sardine
+env = gym.make("sardine/SlateTopK-BoredInf-v0")  # 1,000 items, slates of 10
+env.reset(seed=0); env.action_space.seed(0)
+n, begin = 0, time.process_time()
+while time.process_time() - begin < float(sys.argv[1]):
+    _, _, terminated, truncated, _ = env.step(env.action_space.sample()); n += 1
+    if terminated or truncated: env.reset()
+print(n / (time.process_time() - begin))
+"""
+
+
+def model_of(n_items: int) -> LSTMModel:
+    """Return a model over ``n_items`` items with Zipf's popularity."""
+    rng = np.random.default_rng(SEED)
+    torch.manual_seed(SEED)
+    network = SequenceNetwork(n_items, 1, torch.zeros(n_items, 0), LSTMConfig(embedding_size=64, hidden_size=128))
+    with torch.no_grad():
+        network.item_embedding.weight.mul_(10.0)  # so that preferences differ
+        network.end_head.weight.zero_()
+        network.end_head.bias.fill_(math.log(HAZARD / (1 - HAZARD)))
+    counts = np.sort(rng.zipf(1.3, n_items).clip(max=100_000))[::-1].astype(np.int64)
+    return LSTMModel(network, BehaviourSpace(Vocabulary(np.arange(n_items)), ("view",), "none", counts))
+
+
+def random_slates(env: RecommendationVectorEnv, n: int) -> list[Any]:
+    """Return random actions for ``n`` steps, no item twice in a slate: a random start and even strides."""
+    rng = np.random.default_rng(SEED)
+    strides = np.arange(env.slate_size) * (env.n_actions // env.slate_size)
+    starts = rng.integers(0, env.n_actions, (n, env.num_envs, 1))
+    slates = (starts + strides) % env.n_actions
+    return list(slates[..., 0] if env.slate_size == 1 else slates)
+
+
+def rate(step: Any, actions: list[Any], users: int, repeats: int) -> float:
+    """Return the median over repeats of user-steps per CPU-second; the first tenth of the actions warms up."""
+    warm = max(len(actions) // 10, 2)
+    rates = []
+    for _ in range(repeats):
+        for action in actions[:warm]:
+            step(action)
+        begin = time.process_time()
+        for action in actions[warm:]:
+            step(action)
+        rates.append((len(actions) - warm) * users / (time.process_time() - begin))
+    return statistics.median(rates)
+
+
+def vector_rate(model: LSTMModel, config: SimulatorConfig, n_steps: int, repeats: int, **options: Any) -> float:
+    """Return the rate of the vector environment through Gymnasium's interface."""
+    env = RecommendationVectorEnv(model, N_USERS, slate_size=SLATE, config=config, **options)
+    env.reset(seed=SEED)
+    return rate(env.step, random_slates(env, n_steps), N_USERS, repeats)
+
+
+def sb3_share(model: LSTMModel, n_steps: int, repeats: int) -> float:
+    """Return the rate through the SB3 adapter over the bare rate, measured in turns."""
+    shares = []
+    for _ in range(repeats):
+        bare = vector_rate(model, SAMPLED, n_steps, 1)
+        env = RecommendationVectorEnv(model, N_USERS, slate_size=SLATE, config=SAMPLED)
+        adapter = SB3VecEnv(env)
+        adapter.reset()
+        shares.append(rate(adapter.step, random_slates(env, n_steps), N_USERS, 1) / bare)
+    return statistics.median(shares)
+
+
+def single_rate(model: LSTMModel, n_steps: int, repeats: int) -> float:
+    """Return the rate of one user of ``gymnasium.make``, resets included."""
+    env = gymnasium.make(ENV_ID, model=model, config=SAMPLED)
+    env.reset(seed=SEED)
+
+    def step(action: int) -> None:
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            env.reset()
+
+    actions = [int(a) for a in np.random.default_rng(SEED).integers(0, model.n_items, n_steps)]
+    return rate(step, actions, 1, repeats)
+
+
+def single_loop_rate(model: LSTMModel, n_steps: int, n_envs: int = 16) -> float:
+    """Return the user-steps per CPU-second of a loop over single environments with the same slates."""
+    envs = [gymnasium.make(ENV_ID, model=model, config=SAMPLED, slate_size=SLATE) for _ in range(n_envs)]
+    for number, env in enumerate(envs):
+        env.reset(seed=number)
+    slates = np.random.default_rng(SEED).permuted(np.tile(np.arange(1_000), (n_steps, 1)), axis=1)[:, :SLATE]
+
+    def step(slate: Any) -> None:
+        for env in envs:
+            _, _, terminated, truncated, _ = env.step(slate)
+            if terminated or truncated:
+                env.reset()
+
+    return rate(step, list(slates), n_envs, 1)
+
+
+def candidates_1m(n_steps: int, repeats: int) -> dict[str, float]:
+    """Return the rate with a million items and 100 candidates a user, and the process's peak memory."""
+    n_items = 1_000_000
+    model = model_of(n_items)
+    neighbors = np.random.default_rng(SEED).integers(0, n_items, (n_items, 30), dtype=np.int32)
+    retriever = Retriever(neighbors, model.space.item_counts, n_candidates=100, n_recent=3, n_explored=10)
+    env = RecommendationVectorEnv(
+        model, N_USERS, slate_size=SLATE, config=SAMPLED, retriever=retriever, observation=("interest",)
+    )
+    env.reset(seed=SEED)
+    speed = rate(env.step, random_slates(env, n_steps), N_USERS, repeats)
+    featured = RecommendationVectorEnv(model, N_USERS, slate_size=SLATE, config=SAMPLED, retriever=retriever)
+    featured.reset(seed=SEED)
+    with_features = rate(featured.step, random_slates(featured, n_steps), N_USERS, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rate": speed, "rate_with_features": with_features, "rss_mb": peak}
+
+
+def in_own_process(n_steps: int, repeats: int) -> dict[str, float]:
+    """Run `candidates_1m` alone, so that the peak memory is its own."""
+    command = [sys.executable, __file__, "--only-1m", str(n_steps), str(repeats)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def sardine_rate(python: str | None, seconds: float) -> float | None:
+    """Return SARDINE's own rate (1,000 items, slates of 10), or None without an interpreter that has it."""
+    if python is None:
+        return None
+    done = subprocess.run([python, "-c", _SARDINE, str(seconds)], capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def measure(quick: bool, sardine: str | None) -> dict[str, float | None]:
+    """Run everything."""
+    steps, repeats = (20, 3) if quick else (60, 5)
+    by_size = {n: model_of(n) for n in (1_000, 10_000, 100_000)}
+    rates = {n: vector_rate(model, SAMPLED, steps, repeats) for n, model in by_size.items()}
+    loop = single_loop_rate(by_size[10_000], steps)
+    rival = sardine_rate(sardine, 2.0 if quick else 5.0)
+    million = in_own_process(steps, repeats)
+    return {
+        "vector_10k_slate10": rates[10_000],
+        "vector_10k_slate10_exact": vector_rate(by_size[10_000], SimulatorConfig(), max(steps // 4, 4), 1),
+        "vector_1k_slate10": rates[1_000],
+        "vector_100k_slate10": rates[100_000],
+        "vector_1m_candidates": million["rate"],
+        "vector_1m_candidate_features": million["rate_with_features"],
+        "single": single_rate(by_size[10_000], steps * 20, repeats),
+        "slowdown_100k_over_1k": rates[1_000] / rates[100_000],
+        "sb3_share": sb3_share(by_size[10_000], steps, repeats),
+        "sardine_1k_slate10": rival,
+        "ratio_sardine": None if rival is None else rates[1_000] / rival,
+        "ratio_single_loop": rates[10_000] / loop,
+        "rss_mb_1m": million["rss_mb"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small, under a minute; records nothing")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--out", type=Path, help="folder for the record")
+    parser.add_argument("--sardine", metavar="PYTHON", help="an interpreter that can import sardine-rec")
+    parser.add_argument("--only-1m", nargs=2, type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    register()
+    if arguments.only_1m:
+        print(json.dumps(candidates_1m(*arguments.only_1m)))
+        return
+    results = measure(arguments.quick, arguments.sardine)
+    rounded = {name: None if value is None else float(f"{value:.4g}") for name, value in results.items()}
+    for name, value in rounded.items():
+        print(f"{name:32}{'-' if value is None else f'{value:,.6g}':>12}")
+    if arguments.out is not None and not arguments.quick:
+        print(f"record: {record('env', rounded, arguments.out, seed=SEED).name}")
+    if arguments.json:
+        print(json.dumps(rounded))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Print the tables of docs/guide/models.md from the records of bench_models.py.
+
+python benchmarks/model_tables.py benchmarks/results
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+_COLUMNS = ("hit@10", "ndcg@10", "masked_hit@10", "masked_ndcg@10", "nats")
+
+
+def cell(row: dict[str, Any], key: str) -> str:
+    """Return a mean and, over several seeds, its standard deviation."""
+    if row.get(key) is None:
+        return "–"
+    spread = row.get(f"{key}_sd")
+    digits = 2 if key == "nats" else 4
+    return f"{row[key]:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+
+
+def quality(name: str, result: dict[str, Any]) -> str:
+    """Return one set's table."""
+    head = f"**{name}**: {result['n_targets']:,} targets; LSTM and hybrid over {result['seeds']} seed(s).\n\n"
+    lines = ["| model | hit@10 | NDCG@10 | masked hit@10 | masked NDCG@10 | nats |", "|---|---|---|---|---|---|"]
+    for model, row in result["rows"].items():
+        lines.append(f"| {model} | " + " | ".join(cell(row, key) for key in _COLUMNS) + " |")
+    lstm = result["rows"]["lstm"]
+    error = f"One standard error of hit@10 over users is {lstm['hit@10_error']:.4f}; "
+    cost = f"an LSTM took {lstm['cpu_seconds']:.0f} CPU seconds.\n"
+    return head + "\n".join(lines) + "\n\n" + error + cost
+
+
+def cold(name: str, result: dict[str, Any]) -> str:
+    """Return one set's cold items."""
+    head = f"**{name}**: {result['n_cold']} items hidden from training, {result['n_targets']:,} targets.\n\n"
+    lines = ["| model | hit@10, full catalogue | hit@10 among the hidden |", "|---|---|---|"]
+    for model, row in {**result["models"], "random": result["random"]}.items():
+        lines.append(f"| {model} | {row['hit@10']:.4f} | {row['hit@10_among_cold']:.4f} |")
+    return head + "\n".join(lines) + "\n"
+
+
+def users(result: dict[str, Any]) -> str:
+    """Return the cold users of ml-100k."""
+    head = (
+        f"**{result['n_users']} users of ml-100k**, grouped by {result['group']}, patience {result['patience']:g}.\n\n"
+    )
+    names = list(next(iter(result["after"].values())))
+    lines = ["| behaviours before | " + " | ".join(f"{n}: nats / hit@10" for n in names) + " |"]
+    lines.append("|---|" + "---|" * len(names))
+    for n, row in result["after"].items():
+        lines.append(f"| {n} | " + " | ".join(f"{row[m]['nats']:.3f} / {row[m]['hit@10']:.4f}" for m in names) + " |")
+    return head + "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    for path in sorted(Path(sys.argv[1]).glob("models-*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        print(f"<!-- {path.name}: commit {record['commit'][:12]} -->\n")
+        for name, result in record["quality"].items():
+            print(quality(name, result))
+        for name, result in record["cold_items"].items():
+            print(cold(name, result))
+        if record["cold_users"]:
+            print(users(record["cold_users"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""``rlrec gan`` and ``rlrec generate`` on people who walk round a ring of six items."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rlrec.cli.app import main
+from rlrec.data.load import load_log
+from rlrec.gan.training import AdversarialTraining
+from rlrec.models.counting import MarkovModel
+from tests.small import N_ITEMS, cycle_log
+
+SMALL = [
+    *(
+        "--model.hidden-size",
+        "16",
+        "--model.embedding-size",
+        "8",
+        "--model.n-epochs",
+        "4",
+        "--model.batch-tokens",
+        "64",
+    ),
+    *("--gan.n-rounds", "4", "--gan.n-warmup", "2", "--gan.check-every", "2", "--gan.sequences-per-round", "32"),
+    *("--n-probe", "60"),
+]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    cycle_log(400).to_pandas().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "gan"
+    assert main(["gan", str(source), "--out", str(out), *SMALL]) == 0
+    return out
+
+
+def error_line(capsys) -> str:
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed.strip()
+
+
+def test_gan_writes_every_number_beside_its_controls(trained):
+    summary = json.loads((trained / "summary.json").read_text())
+    for measure in ("item_jsd", "transition_jsd", "c2st_auc", "copied_share", "tstr_ndcg@10"):
+        assert {"gan", "control", "mle", "real_vs_real"} <= summary["synthetic"][measure].keys()
+    assert summary["gan"]["kept"] in {"init", "control", "adversarial"}
+    assert main(["report", str(trained)]) == 0
+    assert "beside" in (trained / "report.html").read_text()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_generate_writes_a_log_that_loads_back_and_trains(trained, tmp_path, suffix):
+    path = tmp_path / f"synthetic.{suffix}"
+    assert main(["generate", str(trained), "--out", str(path), "--n-users", "50", "--seed", "3"]) == 0
+    log = load_log(str(path))
+    assert log.n_users == 50
+    assert log.cleaning.n_kept == log.n_events
+    assert MarkovModel.fit(log).n_items <= N_ITEMS
+    twice = tmp_path / f"twice.{suffix}"
+    assert main(["generate", str(trained), "--out", str(twice), "--n-users", "50", "--seed", "3"]) == 0
+    assert load_log(str(twice), name=log.name) == log
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--n-users", "0"], "n_users must be at least 1"),
+        (["--out", "synthetic.xlsx"], "must end in .parquet or .csv"),
+    ],
+)
+def test_generate_refuses_in_a_line(trained, capsys, args, sentence):
+    assert main(["generate", str(trained), *args]) == 2
+    assert sentence in error_line(capsys)
+
+
+def test_generate_without_a_gan_says_what_to_give(tmp_path, capsys):
+    assert main(["generate", str(tmp_path)]) == 2
+    assert "give the folder that rlrec gan wrote" in error_line(capsys)
+
+
+def test_gan_refuses_a_start_from_another_catalogue(source, trained, tmp_path, capsys):
+    frame = cycle_log(60).to_pandas()
+    frame["item_id"] = "other-" + frame["item_id"]
+    other = tmp_path / "other.csv"
+    frame.to_csv(other, index=False)
+    capsys.readouterr()
+    init = next(trained.glob("gan/parts-*/init"))
+    assert main(["gan", str(other), "--init", str(init), "--out", str(tmp_path / "x"), *SMALL]) == 2
+    assert "fit the model again on this log" in error_line(capsys)
+
+
+def test_interrupted_gan_leaves_no_half_and_goes_on(source, trained, tmp_path, monkeypatch, capsys):
+    rounds, real_round = [], AdversarialTraining._round
+
+    def round_(self, number, metrics):
+        if number == 3 and 3 not in rounds:
+            rounds.append(3)
+            raise KeyboardInterrupt
+        rounds.append(number)
+        real_round(self, number, metrics)
+
+    monkeypatch.setattr(AdversarialTraining, "_round", round_)
+    out = tmp_path / "gan"
+    assert main(["gan", str(source), "--out", str(out), *SMALL]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (out / "gan").exists()
+    assert not (out / "summary.json").exists()
+    assert main(["gan", str(source), "--out", str(out), *SMALL]) == 0
+    assert rounds == [1, 2, 3, 3, 4], "it goes on from the checkpoint of round 2"
+    first, again = (json.loads((folder / "summary.json").read_text()) for folder in (trained, out))
+    assert first["gan"] == again["gan"]
+    for measure, cells in first["synthetic"].items():
+        for column, cell in cells.items():
+            assert np.isclose(_value(cell), _value(again["synthetic"][measure][column])), (measure, column)
+
+
+def _value(cell) -> float:
+    return cell["value"] if isinstance(cell, dict) else cell

@@ -1,0 +1,127 @@
+"""Laws that every model of the registry keeps, recurrent or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rlrec.core.errors import ArtifactError, InvalidArgumentError, UnknownIdError
+from rlrec.data.log import InteractionLog
+from rlrec.models.config import LSTMConfig
+from rlrec.models.content import ContentModel
+from rlrec.models.counting import MarkovModel, PopularityModel
+from rlrec.models.factorization import FactorizationModel
+from rlrec.models.hybrid import HybridModel
+from rlrec.models.knn import ItemKNNModel, UserKNNModel
+from rlrec.models.lstm import LSTMModel
+from rlrec.models.newcomers import NewcomerModel
+from rlrec.models.ngram import NGramModel
+from rlrec.models.recommender import Recommender, best_of
+from rlrec.models.registry import MODELS, load_model, model_class
+
+N_ITEMS = 8
+
+
+@cache
+def log() -> InteractionLog:
+    """Random sessions of items with a colour and of users with a country."""
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u}", f"i{i}", u * 100.0 + t) for u in range(30) for t, i in enumerate(rng.integers(N_ITEMS, size=5))]
+    ids = [f"i{i}" for i in range(N_ITEMS)]
+    items = pd.DataFrame({"item_id": ids, "colour": np.resize(["red", "blue", "green"], N_ITEMS)})
+    users = pd.DataFrame({"user_id": [f"u{u}" for u in range(30)], "country": np.resize(["PL", "CZ"], 30)})
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    return InteractionLog.from_pandas(frame, items=items, users=users)
+
+
+def lstm() -> LSTMModel:
+    config = LSTMConfig(embedding_size=4, hidden_size=5, n_epochs=1)
+    return LSTMModel.fit(log(), valid=log(), config=config, show_progress=False)
+
+
+def factorization() -> FactorizationModel:
+    pytest.importorskip("implicit")
+    return FactorizationModel.fit(log())
+
+
+MAKERS: dict[str, Callable[[], Recommender]] = {
+    "models/content": lambda: ContentModel.fit(log()),
+    "models/factorization": factorization,
+    "models/hybrid": lambda: HybridModel.fit({"lstm": lstm(), "knn": ItemKNNModel.fit(log())}, log()),
+    "models/item_knn": lambda: ItemKNNModel.fit(log()),
+    "models/lstm": lstm,
+    "models/markov": lambda: MarkovModel.fit(log()),
+    "models/newcomers": lambda: NewcomerModel.fit(log(), MarkovModel.fit(log())),
+    "models/ngram": lambda: NGramModel.fit(log()),
+    "models/popularity": lambda: PopularityModel.fit(log()),
+    "models/user_knn": lambda: UserKNNModel.fit(log()),
+}
+
+
+def test_every_kind_of_the_registry_is_tested():
+    assert sorted(MAKERS) == sorted(MODELS)
+
+
+@pytest.fixture(params=sorted(MAKERS), scope="module")
+def model(request: pytest.FixtureRequest) -> Recommender:
+    return MAKERS[request.param]()
+
+
+def test_neighbours_in_a_batch_change_nothing(model):
+    sequences = log().sequences()
+    together = model.scores(sequences)
+    assert together.shape == (len(sequences), N_ITEMS)
+    for row in (0, 7, 29):
+        alone = model.scores(sequences.select(np.array([row])))[0]
+        torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-5)
+
+
+def test_a_newcomer_is_served(model):
+    scores = model.scores(model.histories([[]]))
+    assert bool(torch.isfinite(scores).all())
+    assert model.recommend([[]], k=3).shape == (1, 3)
+
+
+def test_probabilities_sum_to_one(model):
+    if model.score_kind != "log_probs":
+        pytest.skip("its scores are no probabilities")
+    torch.testing.assert_close(model.scores(log().sequences()).double().exp().sum(1).float(), torch.ones(30))
+
+
+def test_the_disk_gives_back_the_same_scores(model, tmp_path):
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert type(again) is type(model) is model_class(model.kind)
+    sequences = log().sequences()
+    torch.testing.assert_close(again.scores(sequences), model.scores(sequences), rtol=1e-5, atol=1e-6)
+
+
+def test_a_shorter_list_is_the_start_of_a_longer_one(model):
+    histories = [["i0", "i3"], ["i5"]]
+    assert model.recommend(histories, k=2).tolist() == model.recommend(histories, k=5)[:, :2].tolist()
+    unseen = model.recommend(histories, k=N_ITEMS - 2, exclude_seen=True)
+    assert not set(unseen[0]) & {"i0", "i3"}
+
+
+def test_wrong_ids_and_lengths_are_named(model):
+    with pytest.raises(UnknownIdError, match="'i99'"):
+        model.recommend([["i99"]])
+    with pytest.raises(InvalidArgumentError, match=r"k must lie in 1\.\.8 \(the catalogue\), got 9"):
+        model.recommend([["i1"]], k=9)
+
+
+def test_ties_go_to_the_lower_index():
+    scores = torch.tensor([[1.0, 2.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
+    items, values = best_of(scores, 2)
+    assert items.tolist() == [[1, 2], [0, 1]]
+    assert values.tolist() == [[2, 2], [0, 0]]
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="'models/x' is no kind of model; the kinds are models/content"):
+        model_class("models/x")
