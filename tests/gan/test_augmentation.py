@@ -15,9 +15,8 @@ from rlrec.models.config import LSTMConfig
 from rlrec.models.counting import MarkovModel, PopularityModel
 from tests.small import N_ITEMS, cycle_log
 
-SMALL = AugmentationConfig(
-    shares=(2.0,), model=LSTMConfig(embedding_size=4, hidden_size=8, n_epochs=6, batch_tokens=32)
-)
+MODEL = LSTMConfig(embedding_size=8, hidden_size=16, dropout=0.0, input_dropout=0.0, n_epochs=6, batch_tokens=32)
+SMALL = AugmentationConfig(shares=(2.0,), model=MODEL)
 
 
 def lists(sequences: Sequences) -> list[list[int]]:
