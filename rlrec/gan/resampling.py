@@ -137,16 +137,16 @@ def resample(
     if len(weights) == 0 or weights.min() < 0 or weights.sum() <= 0:
         raise InvalidArgumentError("weights must be non-negative with a positive sum; sample candidates first")
     if method == "importance":
-        return rng.choice(len(weights), n, p=weights / weights.sum()).astype(np.int64)
+        return np.asarray(rng.choice(len(weights), n, p=weights / weights.sum()), np.int64)
     if method == "rejection":
         kept = rng.random(len(weights)) * (weights.max() if clip is None else clip) < weights
-        return np.flatnonzero(kept)[:n].astype(np.int64)
+        return np.asarray(np.flatnonzero(kept)[:n], np.int64)
     offers = rng.integers(0, len(weights), (_CHAIN + 1, n))
     now = offers[0]
     for offer in offers[1:]:
         moves = rng.random(n) * np.maximum(weights[now], 1e-300) < weights[offer]
         now = np.where(moves, offer, now)
-    return now.astype(np.int64)
+    return np.asarray(now, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
