@@ -119,6 +119,6 @@ def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path
     text = [pl.col(name).cast(pl.String) for name in ("user_id", "session_id") if name in columns]
     real, synthetic = (frame.select(columns).with_columns(text) for frame in frames)
     if "session_id" in columns:  # the numbers of the two logs' sessions must not meet
-        synthetic = synthetic.with_columns("synthetic-" + pl.col("session_id"))
+        synthetic = synthetic.with_columns((pl.lit("synthetic-") + pl.col("session_id")).alias("session_id"))
     with atomic_path(path) as temporary:
         pl.concat([real, synthetic], how="vertical_relaxed").write_parquet(temporary)
