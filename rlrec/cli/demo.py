@@ -99,11 +99,12 @@ def run(command: Command) -> int:
     from rlrec.cli.runs import data_summary, learning_curve, start_run
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
-    from rlrec.evaluation.fidelity import Comparison, item_categories
+    from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.plots import policies_plot, standalone_svg
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
+    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.gan.quality import quality_table
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.lstm import LSTMModel

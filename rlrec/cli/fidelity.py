@@ -60,10 +60,11 @@ def run(command: Command) -> int:
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.calibration import head_calibration
-    from rlrec.evaluation.fidelity import Comparison, item_categories
+    from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
     from rlrec.evaluation.report_tables import metrics_table
+    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.evaluation.trust import requirements, verdict
     from rlrec.gan.sampling import generate_sequences
 

@@ -52,9 +52,10 @@ def run(command: Command) -> int:
     from rlrec.core.artifacts import package_versions, write_json
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
-    from rlrec.evaluation.fidelity import Comparison, item_categories
+    from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.report_details import ReportDetails
     from rlrec.evaluation.report_tables import metrics_table
+    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.gan.quality import quality_table
     from rlrec.gan.sequence_gan import SequenceGAN
 

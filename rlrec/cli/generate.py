@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from rlrec.cli.command import BaseCommand
-from rlrec.core.checks import check_at_least
+from rlrec.core.checks import check_at_least, check_between
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
@@ -21,8 +21,8 @@ FORMATS = (".parquet", ".csv")
 class Command(BaseCommand):
     """Sample a log of people who do not exist from a trained GAN. It loads back with every verb that takes a log.
 
-    Nothing keeps a generator from having learned a rare person's rows by heart: read copied_share in the GAN's
-    summary.json before you share what it writes.
+    Nothing keeps a generator from having learned a rare person's rows by heart: with --max-mia the log is attacked
+    before it is written, and refused (exit code 1) if the attack learns who was in the training set.
     """
 
     gan: tyro.conf.Positional[Path]
@@ -33,6 +33,14 @@ class Command(BaseCommand):
     """Synthetic users, a session each."""
     max_length: int = 200
     """Behaviours after which a session is cut."""
+    max_mia: float | None = None
+    """Largest AUC that a membership-inference attack on the log may reach over its control, e.g. 0.55; needs --log."""
+    log: str | None = None
+    """The log that the generator was trained on, for --max-mia."""
+    valid: float = 0.1
+    """Share of the sessions, by time, that rlrec gan set aside for validation."""
+    test: float = 0.1
+    """Share of the sessions, the latest, that rlrec gan set aside for the final table."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written before anything is read."""
@@ -40,6 +48,10 @@ class Command(BaseCommand):
 
         check_at_least("n_users", self.n_users, 1)
         check_at_least("max_length", self.max_length, 1)
+        if self.max_mia is not None:
+            check_between("max_mia", self.max_mia, 0.5, 1.0)
+            if self.log is None:
+                raise InvalidArgumentError("--max-mia needs --log, the log that the generator was trained on")
         if self.out.suffix not in FORMATS:
             raise InvalidArgumentError(f"--out must end in {' or '.join(FORMATS)}, got {str(self.out)!r}")
 
@@ -49,9 +61,33 @@ def run(command: Command) -> int:
     from rlrec.cli.saved import load_gan
 
     log = load_gan(command.gan).sample(command.n_users, seed=command.seed, max_length=command.max_length)
+    if command.max_mia is not None and not _is_safe(log, command):
+        return 1
     write_log(log, command.out)
     print(f"{log}\nwritten to {command.out}")
     return 0
+
+
+def _is_safe(synthetic: InteractionLog, command: Command) -> bool:
+    """Attack a synthetic log and say what came out; False if the attack reached more than ``--max-mia``."""
+    from rlrec.data.load import load_log
+    from rlrec.data.splits import split_by_time
+    from rlrec.evaluation.privacy import audit_privacy
+
+    real = load_log(command.log)
+    parts = split_by_time(real, valid=command.valid, test=command.test)
+    members, third, strangers = (part.sequences() for part in parts)
+    audit = audit_privacy(synthetic.sequences(), members, strangers, other_real=third, seed=command.seed)
+    print(f"membership inference: nearest neighbour {audit.nearest}, control {audit.nearest_control}")
+    print(f"                      refitted model {audit.refit}, control {audit.refit_control}")
+    limit = float(command.max_mia or 1.0)
+    if audit.leak <= limit:
+        return True
+    print(
+        f"not written: an attack learns who was in the training set (AUC {audit.leak:.3f} over its control, the limit "
+        f"is {limit:g}); train with fewer epochs or more people, or raise --max-mia if the log stays with you"
+    )
+    return False
 
 
 def write_log(log: InteractionLog, path: Path) -> None:

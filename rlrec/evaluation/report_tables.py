@@ -27,6 +27,8 @@ _METRIC_WORDS = {
     "item_jsd": "item popularity, JSD",
     "transition_jsd": "transitions, JSD",
     "c2st_auc": "a classifier telling them from real, AUC (0.5: it cannot)",
+    "c2st_auc_logistic": "the same by logistic regression, AUC",
+    "c2st_auc_gru": "the same by a GRU on the items, AUC",
     "tstr_ndcg@10": "trained on it, tested on real, NDCG@10",
     "trtr_ndcg@10": "trained on real, tested on real, NDCG@10",
     "copied_share": "share of sessions of 5 or more copied from training",

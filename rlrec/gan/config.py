@@ -30,6 +30,8 @@ class GANConfig:
     """Weight of the policy gradient (advantages are scaled to unit deviation)."""
     mle_weight: float = 1.0
     """Weight of the anchor: the likelihood of as many real sequences in each step."""
+    sampling: Literal["fitted", "plain"] = "fitted"
+    """Fit temperature, repeats and lengths on validation sequences and sample with them throughout, or leave them."""
     gamma: float = 0.7
     """Discount of the later steps' rewards in a step's return (ScratchGAN found short credit best)."""
     baseline_decay: float = 0.9

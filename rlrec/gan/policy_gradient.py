@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from rlrec.data.sequences import PaddedBatch
+from rlrec.gan.choosing import bent_log_probs
+from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.losses import Targets, gather_targets
 from rlrec.models.lstm import LSTMHeads, LSTMModel
 
@@ -26,12 +28,13 @@ class Decisions(NamedTuple):
     """(M,) log p(end or not) after each behaviour whose sequel was seen, row by row."""
 
 
-def decision_log_probs(model: LSTMModel, batch: PaddedBatch) -> Decisions:
-    """Return the log probabilities of a sampled batch under the calibrated heads that sampled it (no dropout)."""
+def decision_log_probs(model: LSTMModel, batch: PaddedBatch, sampling: SamplingConfig) -> Decisions:
+    """Return the log probabilities of a sampled batch under the heads and knobs that sampled it (no dropout)."""
     targets = gather_targets(model.network, batch)
     heads = LSTMHeads(model, targets.next_hidden, targets.is_first)
     item = targets.item.unsqueeze(-1)  # (N, 1)
-    choice = heads.item_log_probs().gather(-1, item).squeeze(-1)
+    items, mask = (torch.from_numpy(column).to(model.device) for column in (batch.item, batch.mask))
+    choice = bent_log_probs(heads.item_log_probs(), items, mask, sampling)
     if model.n_events > 1:
         event = heads.event_probs(item).squeeze(-2).gather(-1, targets.event.unsqueeze(-1)).squeeze(-1)
         choice = choice + event.log()
@@ -55,7 +58,9 @@ def discounted_returns(rewards: Tensor, gamma: float) -> Tensor:
     return returns
 
 
-def policy_loss(model: LSTMModel, batch: PaddedBatch, rewards: Tensor, gamma: float) -> Tensor:
+def policy_loss(
+    model: LSTMModel, batch: PaddedBatch, rewards: Tensor, gamma: float, sampling: SamplingConfig | None = None
+) -> Tensor:
     """Return the REINFORCE loss of a sampled batch, a scalar with gradients.
 
     Parameters
@@ -66,12 +71,18 @@ def policy_loss(model: LSTMModel, batch: PaddedBatch, rewards: Tensor, gamma: fl
         Centred reward of each token, the end included; 0 at padding.
     gamma : float
         Discount.
+    sampling : SamplingConfig, optional
+        The knobs that the batch was sampled with. Where they draw lengths beforehand, ends earn no credit.
     """
+    sampling = SamplingConfig() if sampling is None else sampling
     returns = discounted_returns(rewards, gamma)
     n_steps = batch.item.shape[1]
     last = np.arange(n_steps)[None, :] == batch.length[:, None] - 1  # (B, T)
     seen = torch.from_numpy(batch.mask & (~last | batch.ended[:, None]))
     credit = torch.cat([returns[:, :n_steps][torch.from_numpy(batch.mask)], returns[:, 1:][seen]])  # (N + M,)
-    log_probs = torch.cat(decision_log_probs(model, batch))
+    decisions = decision_log_probs(model, batch, sampling)
+    if sampling.length_probs:
+        credit, decisions = credit[: len(decisions.choice)], decisions._replace(going_on=decisions.going_on[:0])
+    log_probs = torch.cat(decisions)
     advantage = (credit / credit.std().clamp(min=1e-6)).to(log_probs.device)
     return -(advantage * log_probs).mean()

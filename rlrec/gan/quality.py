@@ -8,10 +8,11 @@ from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.fidelity import Comparison
 from rlrec.evaluation.utility import training_utility
-from rlrec.gan.sampling import Period, generate_sequences, sequences_to_log
+from rlrec.gan.sampling import Period, sequences_to_log
 from rlrec.gan.sequence_gan import SequenceGAN
+from rlrec.gan.training import ArmName
 
-COLUMNS = {"gan": "adversarial", "control": "control", "mle": "init"}
+COLUMNS: dict[str, ArmName] = {"gan": "adversarial", "control": "control", "mle": "init"}
 """Columns of the table and the arms behind them: adversarially trained, equal-step control, the maximum-likelihood
 start."""
 
@@ -38,10 +39,7 @@ def quality_table(
     """
     n_training = min(compared.max_n, len(train.sequences()))
     n = max(len(compared.real), n_training)
-    samples = {
-        column: generate_sequences(gan.arms[arm], n, seed=seed)  # type: ignore[index]
-        for column, arm in COLUMNS.items()
-    }
+    samples = {column: gan.draw(n, seed=seed, arm=arm) for column, arm in COLUMNS.items()}
     table = compared.table(samples, other_real=other_real)
     period = Period.after(train)
     logs = {column: sequences_to_log(sample, train, period=period) for column, sample in samples.items()}

@@ -18,12 +18,14 @@ from rlrec.core.random import CounterRng
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import GAP_SECONDS, Sequences
 from rlrec.data.vocabulary import Vocabulary
+from rlrec.gan.choosing import ItemChoice
+from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.base import BehaviourStep, Heads, SequenceModel
 from rlrec.models.sampling import as_uniform, inverse_cdf
 from rlrec.models.threads import torch_threads
 
 _CELLS = 4_000_000  # probabilities held at a time: sequences x items
-_ITEM, _EVENT, _GAP, _END = range(4)  # lanes of the random numbers
+_ITEM, _EVENT, _GAP, _END, _LENGTH = range(5)  # lanes of the random numbers
 
 
 class _Rows(NamedTuple):
@@ -36,7 +38,15 @@ class _Rows(NamedTuple):
 
 
 @torch.no_grad()
-def generate_sequences(model: SequenceModel, n: int, *, seed: int, max_length: int = 200, first: int = 0) -> Sequences:
+def generate_sequences(
+    model: SequenceModel,
+    n: int,
+    *,
+    seed: int,
+    max_length: int = 200,
+    first: int = 0,
+    sampling: SamplingConfig | None = None,
+) -> Sequences:
     """Sample ``n`` sequences from a model: item, event and gap of each behaviour, then whether it was the last.
 
     Parameters
@@ -49,6 +59,8 @@ def generate_sequences(model: SequenceModel, n: int, *, seed: int, max_length: i
         A sequence that reaches it is cut; its ``ended`` is False.
     first : int
         Number of the first sequence: sampling 0..99 and then 100..199 gives what sampling 0..199 gives.
+    sampling : SamplingConfig, optional
+        Temperature, repeats, cuts, lengths; by default the model as it is.
 
     Returns
     -------
@@ -57,6 +69,7 @@ def generate_sequences(model: SequenceModel, n: int, *, seed: int, max_length: i
     """
     check_at_least("n", n, 0)
     check_at_least("max_length", max_length, 1)
+    sampling = SamplingConfig() if sampling is None else sampling
     size = int(np.clip(_CELLS // model.n_items, 64, 8_192))
     rng = CounterRng(seed)
     rows: list[_Rows] = []
@@ -64,35 +77,62 @@ def generate_sequences(model: SequenceModel, n: int, *, seed: int, max_length: i
     with torch_threads(1):
         for begin in range(0, n, size):
             keys = np.arange(first + begin, first + min(begin + size, n), dtype=np.int64)
-            cut.append(_sample_chunk(model, keys, rng, max_length, rows))
+            cut.append(_sample_chunk(model, keys, rng, max_length, rows, sampling))
     return _assemble(rows, cut, n, first)
 
 
 def _sample_chunk(
-    model: SequenceModel, keys: NDArray[np.int64], rng: CounterRng, max_length: int, rows: list[_Rows]
+    model: SequenceModel,
+    keys: NDArray[np.int64],
+    rng: CounterRng,
+    max_length: int,
+    rows: list[_Rows],
+    sampling: SamplingConfig,
 ) -> NDArray[np.int64]:
     """Run one chunk to its end, appending to ``rows``; return the keys that were cut at ``max_length``."""
     state = model.initial_state(len(keys))
     heads = model.heads(state)
+    choice = ItemChoice(sampling, model.n_items, len(keys), state.tensors[0].device)
+    length = _lengths(rng, keys, sampling)
     for t in range(max_length):
-        step = _draw(model, heads, keys, rng, t)
+        step = _draw(model, heads, keys, rng, t, choice)
         rows.append(_Rows(keys, *(column.cpu().numpy() for column in step)))
         heads, state = model.step(step, state)
-        end = heads.end_probs()
-        alive = _uniform(rng, keys, t, _END, end) >= end.double()
-        keys = keys[alive.cpu().numpy()]
+        if length is None:
+            end = heads.end_probs()
+            alive = _uniform(rng, keys, t, _END, end) >= end.double()
+        else:
+            alive = torch.from_numpy(length > t + 1).to(state.tensors[0].device)
+        survivors = alive.cpu().numpy()
+        keys = keys[survivors]
         if len(keys) == 0:
             break
-        if not alive.all():
-            state = state.select(alive.nonzero().squeeze(1))
+        if not survivors.all():
+            index = alive.nonzero().squeeze(1)
+            state = state.select(index)
             heads = model.heads(state)
+            choice.keep(index)
+            length = None if length is None else length[survivors]
     return keys
 
 
-def _draw(model: SequenceModel, heads: Heads, keys: NDArray[np.int64], rng: CounterRng, t: int) -> BehaviourStep:
+def _lengths(rng: CounterRng, keys: NDArray[np.int64], sampling: SamplingConfig) -> NDArray[np.int64] | None:
+    """Draw the length of each sequence beforehand, (B,), where the config gives their probabilities."""
+    if not sampling.length_probs:
+        return None
+    cumulative = np.cumsum(sampling.length_probs)
+    target = rng.uniform(keys, 0, lane=_LENGTH) * cumulative[-1]
+    place = np.minimum(np.searchsorted(cumulative, target, side="right"), len(cumulative) - 1)
+    return np.asarray(place, np.int64) + 1
+
+
+def _draw(
+    model: SequenceModel, heads: Heads, keys: NDArray[np.int64], rng: CounterRng, t: int, choice: ItemChoice
+) -> BehaviourStep:
     """Draw the next behaviour of each sequence, (B,)."""
-    probs = heads.item_log_probs().exp()  # (B, I)
+    probs = choice.weights(heads.item_log_probs())  # (B, I)
     item = inverse_cdf(probs, _uniform(rng, keys, t, _ITEM, probs))
+    choice.took(item)
     event, gap = torch.zeros_like(item), torch.zeros_like(item)
     if model.n_events > 1:
         event = inverse_cdf(heads.event_probs(item.unsqueeze(-1)).squeeze(-2), _uniform(rng, keys, t, _EVENT, probs))

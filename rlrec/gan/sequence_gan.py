@@ -12,11 +12,13 @@ from rlrec.core.checks import check_at_least
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError
 from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import Sequences
 from rlrec.data.splits import split_by_sequence
 from rlrec.data.store import open_log, save_log
 from rlrec.gan.checkpoint import remove_progress
 from rlrec.gan.config import GANConfig
 from rlrec.gan.sampling import Period, generate_sequences, sequences_to_log
+from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.gan.training import AdversarialTraining, ArmName, GANRecord
 from rlrec.models.lstm import LSTMModel
 
@@ -54,12 +56,15 @@ class SequenceGAN:
         config: GANConfig,
         template: InteractionLog,
         period: Period,
+        sampling: SamplingConfig | None = None,
     ) -> None:
         self.arms = arms
         self.record = record
         self.config = config
         self.template = template  # no rows: the catalogue and the event names of the log it was fitted on
         self.period = period
+        self.sampling = SamplingConfig() if sampling is None else sampling
+        """How sequences are drawn: fitted on validation before the first round, the same for all arms."""
 
     @classmethod
     def fit(
@@ -115,7 +120,7 @@ class SequenceGAN:
         }
         if where is not None:
             remove_progress(where)
-        return cls(arms, record, config, template, period)
+        return cls(arms, record, config, template, period, training.sampling)
 
     @property
     def kept(self) -> ArmName:
@@ -147,8 +152,19 @@ class SequenceGAN:
         """The adversarially trained generator, whether it was chosen or not."""
         return self.arms["adversarial"]
 
-    def sample(self, n_users: int, *, seed: int = 0, max_length: int = 200) -> InteractionLog:
+    def sample(
+        self, n_users: int, *, seed: int = 0, max_length: int = 200, sampling: SamplingConfig | None = None
+    ) -> InteractionLog:
         """Sample a log of ``n_users`` synthetic users with one session each, over the original catalogue.
+
+        Parameters
+        ----------
+        n_users : int
+        seed : int
+        max_length : int
+            A session that reaches it is cut.
+        sampling : SamplingConfig, optional
+            Other knobs than the fitted ones, e.g. ``dataclasses.replace(gan.sampling, allowed_items=(0, 3))``.
 
         Raises
         ------
@@ -156,8 +172,22 @@ class SequenceGAN:
             If ``n_users`` is not positive.
         """
         check_at_least("n_users", n_users, 1)
-        sequences = generate_sequences(self.model, n_users, seed=seed, max_length=max_length)
+        sequences = self.draw(n_users, seed=seed, max_length=max_length, sampling=sampling)
         return sequences_to_log(sequences, self.template, period=self.period)
+
+    def draw(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        max_length: int = 200,
+        sampling: SamplingConfig | None = None,
+        arm: ArmName | None = None,
+    ) -> Sequences:
+        """Draw ``n`` sequences from an arm, by default the one that was kept, with the fitted knobs by default."""
+        model = self.model if arm is None else self.arms[arm]
+        knobs = self.sampling if sampling is None else sampling
+        return generate_sequences(model, n, seed=seed, max_length=max_length, sampling=knobs)
 
     # ---- disk ---------------------------------------------------------------------------------------------------
 
@@ -175,7 +205,12 @@ class SequenceGAN:
                 folder,
                 kind=self.kind,
                 config=config_to_dict(self.config),
-                content={"parts": parts.name, "record": asdict(self.record), "period": list(self.period)},
+                content={
+                    "parts": parts.name,
+                    "record": asdict(self.record),
+                    "period": list(self.period),
+                    "sampling": config_to_dict(self.sampling),
+                },
                 arrays={},
                 catalog_sha256=self.model.space.catalog_sha256,
             )
@@ -190,9 +225,12 @@ class SequenceGAN:
             parts = folder / Path(artifact.content["parts"]).name  # the name alone: no path climbs out of the folder
             record = GANRecord(**artifact.content["record"])
             period = Period(*artifact.content["period"])
+            sampling = config_from_dict(SamplingConfig, artifact.content.get("sampling", {}), where="manifest")
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{str(folder)!r} holds an incomplete GAN: {error}; train it again") from error
         template = open_log(parts / "catalog")
         artifact.check_catalog(template.catalog.sha256)
         arms = {name: LSTMModel.load(parts / name) for name in names}
-        return cls(arms, record, config_from_dict(GANConfig, artifact.config, where="manifest"), template, period)
+        return cls(
+            arms, record, config_from_dict(GANConfig, artifact.config, where="manifest"), template, period, sampling
+        )

@@ -21,14 +21,17 @@ from rlrec.core.progress import MetricsWriter, progress
 from rlrec.core.random import spawn_seeds
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import PaddedBatch, Sequences
-from rlrec.evaluation.fidelity import c2st_auc, item_categories
+from rlrec.evaluation.detectors import c2st_auc
+from rlrec.evaluation.sequence_features import item_categories
 from rlrec.gan.arms import Arm
 from rlrec.gan.checkpoint import Progress, load_progress, save_progress
 from rlrec.gan.collapse import Breadth, CollapseAlarm
 from rlrec.gan.config import GANConfig
 from rlrec.gan.discriminator import Discriminator, JudgedBatch
+from rlrec.gan.knobs import fit_sampling
 from rlrec.gan.policy_gradient import policy_loss
 from rlrec.gan.sampling import generate_sequences
+from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.lstm import LSTMModel
 from rlrec.models.threads import torch_seed, torch_threads
 from rlrec.models.training import cut_long
@@ -84,6 +87,10 @@ class AdversarialTraining:
             self.discriminator = Discriminator(init.n_items, init.n_events, config).to(init.device)
         self.judge_optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=config.discriminator_learning_rate)
         self.at = Progress()
+        self.sampling = self._knobs(init) if config.sampling == "fitted" else SamplingConfig()
+
+    def _knobs(self, model: LSTMModel) -> SamplingConfig:
+        return fit_sampling(model, self.reference, self.watched, seed=self.seed, max_length=self.config.max_length)
 
     def run(self, folder: Path | None, *, show_progress: bool | None = None) -> GANRecord:
         """Run the rounds that are left; with a folder, checkpoints go there and a killed run goes on from the last.
@@ -133,7 +140,11 @@ class AdversarialTraining:
         sample_seed, order_seed, dropout_seed = spawn_seeds(self.seed * 1_000_003 + round_, 3)
         rng = np.random.default_rng(order_seed)
         sample = generate_sequences(
-            self.generator.model, config.sequences_per_round, seed=sample_seed, max_length=config.max_length
+            self.generator.model,
+            config.sequences_per_round,
+            seed=sample_seed,
+            max_length=config.max_length,
+            sampling=self.sampling,
         )
         if self._collapsed(sample):
             return
@@ -171,7 +182,7 @@ class AdversarialTraining:
     def _generator_step(self, real: PaddedBatch, fake: PaddedBatch) -> None:
         config = self.config
         rewards = self._centred_rewards(fake)
-        adversarial = policy_loss(self.generator.model, fake, rewards, config.gamma)
+        adversarial = policy_loss(self.generator.model, fake, rewards, config.gamma, self.sampling)
         anchor = self.generator.likelihood_loss(real)
         self.generator.step(config.mle_weight * anchor + config.adversarial_weight * adversarial, config.clip_norm)
 
@@ -204,7 +215,7 @@ class AdversarialTraining:
     def _auc(self, model: LSTMModel, round_: int) -> float:
         n = min(len(self.watched), self.config.detector_sequences)
         seed = spawn_seeds(self.seed, 1)[0] + round_
-        sample = generate_sequences(model, n, seed=seed)
+        sample = generate_sequences(model, n, seed=seed, sampling=self.sampling)
         return c2st_auc(
             self.watched, sample, seed=self.seed, categories=self.categories, reference=self.reference, max_n=n
         )

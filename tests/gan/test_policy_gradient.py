@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from rlrec.gan.arms import Arm
+from rlrec.gan.choosing import ItemChoice
 from rlrec.gan.policy_gradient import decision_log_probs, discounted_returns, policy_loss
 from rlrec.gan.sampling import generate_sequences
+from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.base import BehaviourBatch
 from tests.small import cycle_model
 
@@ -38,11 +40,32 @@ def test_log_probabilities_of_decisions_equal_stepping():
     sample = generate_sequences(model, 6, seed=1, max_length=5)
     assert not sample.ended.all(), "a cut sequence belongs to the test"
     padded = sample.pad(np.arange(6))
-    decisions = decision_log_probs(model, padded)
+    decisions = decision_log_probs(model, padded, SamplingConfig())
     by_hand = [stepped_log_probs(model, padded, row) for row in range(6)]
     choices, ends = (np.concatenate([pair[i] for pair in by_hand]) for i in range(2))
     assert np.allclose(decisions.choice.detach(), choices, atol=1e-5)
     assert np.allclose(decisions.going_on.detach(), ends, atol=1e-5)
+
+
+@torch.no_grad()
+def test_log_probabilities_under_the_knobs_are_those_that_sampling_used():
+    model = cycle_model()
+    knobs = SamplingConfig(temperature=1.4, first_temperature=0.7, repeat_factor=0.25, immediate_factor=3.0)
+    padded = generate_sequences(model, 5, seed=1, max_length=12, sampling=knobs).pad(np.arange(5))
+    batch = BehaviourBatch.from_padded(padded)
+    by_hand = []
+    for row in range(5):
+        choice, state = ItemChoice(knobs, model.n_items, 1, model.device), model.initial_state(1)
+        heads = model.heads(state)
+        for t in range(int(padded.length[row])):
+            step = type(batch.at(t))(*(column[row : row + 1] for column in batch.at(t)))
+            weights = choice.weights(heads.item_log_probs())[0]
+            by_hand.append(float((weights[step.item[0]] / weights.sum()).log()))
+            if t:
+                by_hand[-1] += float(heads.gap_probs()[0, step.gap[0]].log())
+            choice.took(step.item)
+            heads, state = model.step(step, state)
+    assert np.allclose(decision_log_probs(model, padded, knobs).choice, by_hand, atol=1e-5)
 
 
 def test_returns_by_hand():

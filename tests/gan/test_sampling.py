@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlrec.evaluation.fidelity import c2st_auc, item_jsd, jensen_shannon, repeat_rate, transition_jsd
+from rlrec.evaluation.detectors import c2st_auc
+from rlrec.evaluation.fidelity import item_jsd, jensen_shannon, repeat_rate, transition_jsd
 from rlrec.gan.sampling import generate_sequences, sequences_to_log
 from rlrec.models.counting import MarkovModel, PopularityModel
 from tests.small import N_ITEMS, cycle_log, cycle_model

@@ -11,7 +11,7 @@ import pytest
 from rlrec.core.errors import ArtifactError, CatalogMismatchError, CollapseError, DataError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.data.splits import split_by_time
-from rlrec.evaluation.fidelity import c2st_auc
+from rlrec.evaluation.detectors import c2st_auc
 from rlrec.gan.collapse import Breadth, CollapseAlarm
 from rlrec.gan.config import GANConfig
 from rlrec.gan.sampling import generate_sequences
@@ -154,8 +154,8 @@ def test_the_alarm_knows_a_collapse():
 def test_a_collapsed_generator_stops_the_run(on_collapse, monkeypatch):
     import rlrec.gan.training as training
 
-    def narrowing(model, n, *, seed, max_length=200):
-        sample = generate_sequences(model, n, seed=seed, max_length=max_length)
+    def narrowing(model, n, **settings):
+        sample = generate_sequences(model, n, **settings)
         late = len(calls) > 3
         calls.append(n)
         return replace(sample, item=np.zeros_like(sample.item)) if late and n == 64 else sample
