@@ -70,7 +70,7 @@ def test_reinforce_beats_cloning_in_the_true_world():
     behavior = np.full((4, 10), 0.05)
     behavior[np.arange(4), world.click_probs.argmax(axis=1)] += 0.5  # the log's policy chases clicks
     steps = logged(world, behavior, 150)
-    config = OfflineConfig(n_epochs=8, learning_rate=1e-2, alpha_init=1.0)
+    config = OfflineConfig(n_epochs=8, learning_rate=1e-2, gamma=1.0)
     values = {}
     for name, train in (("bc", clone_behavior), ("reinforce", train_off_policy)):
         torch.manual_seed(0)
