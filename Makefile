@@ -18,7 +18,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-learning lint examples bench bench-quick docs clean
+.PHONY: help demo test test-learning test-report lint examples bench bench-quick docs clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(DEV) ## every test but the slow ones that train
 
 test-learning: $(DEV) ## the tests that train something for more than a few seconds
 	$(PYTEST) -m learning
+
+test-report: $(DEV) build/axe/node_modules ## the report in Chromium, with axe-core from npm (needs npm and chromium)
+	$(SINGLE) $(BIN)/python -m pytest tests/evaluation/test_report_in_browser.py
 
 lint: $(DEV) ## style, format, types, and the one-way order of the layers
 	$(BIN)/ruff check .
@@ -53,6 +56,9 @@ docs: $(DOCS) ## build the documentation into site/, any warning is an error
 clean: ## remove what was built and cached; .venv and runs/ stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find rlrec tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+build/axe/node_modules:
+	npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,6 +4,7 @@ Quality is over the full catalogue, seen items left in and, beside it, masked. C
 one thread. RecBole is not run here: its ratios are null.
 
     python benchmarks/bench_models.py --json --sets eshop2008 ml-100k --seeds 3 --out benchmarks/results
+    python benchmarks/bench_models.py --sets --no-speed --out benchmarks/results   # cold users alone
 """
 
 from __future__ import annotations
@@ -318,7 +319,7 @@ def main() -> None:
     options = parser.parse_args()
     record = measure(options)
     if options.out is not None and not options.quick:
-        write_json(options.out / f"models-{'-'.join(options.sets)}.json", record)
+        write_json(options.out / f"models-{'-'.join(options.sets) or 'cold-users'}.json", record)
     if options.json:
         print(json.dumps({key: record[key] for key in LINE}, allow_nan=False))
 
@@ -348,7 +349,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     peak = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
     )  # before the synthetic catalogues of the speed part
-    users = None if options.no_cold or options.quick else cold_users(options.data)
+    users = cold_users(options.data) if not sets else None
     if users is not None:
         print(f"cold users: {json.dumps(users)}")
     record = {

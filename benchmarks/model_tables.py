@@ -18,7 +18,7 @@ def cell(row: dict[str, Any], key: str) -> str:
     if row.get(key) is None:
         return "–"
     spread = row.get(f"{key}_sd")
-    digits = 2 if key == "nats" else 4
+    digits = 3 if key == "nats" else 4
     return f"{row[key]:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
 
 
@@ -56,6 +56,25 @@ def users(result: dict[str, Any]) -> str:
     return head + "\n".join(lines) + "\n"
 
 
+def rate(measured: dict[str, Any]) -> str:
+    """Return a training speed in words."""
+    return f"{measured['targets_per_cpu_s']:,.0f} targets/CPU s, {measured['gemm_share']:.0%} of the GEMM rate"
+
+
+def speed(record: dict[str, Any]) -> str:
+    """Return training, inference and memory."""
+    rows = {
+        "training, fast setting": rate(record),
+        "training, accurate setting": rate(record["accurate"]),
+        "100,000 items (sampled) against 3,000 (full)": f"{record['sampled_softmax_slowdown']:.2f} times slower",
+        "one user, one event, top 10 of 3,400 items": f"{record['one_user_ms']:.2f} ms, median",
+        "`recommend`, 10,000 items": f"{record['recommend_gemm_share']:.0%} of the GEMM rate",
+        "peak memory of the whole benchmark process": f"{record['peak_mb']:,.0f} MB",
+    }
+    lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return f"**Speed**, ml-100k, one thread of {record['machine']['processor']}.\n\n" + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     for path in sorted(Path(sys.argv[1]).glob("models-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -64,7 +83,9 @@ def main() -> None:
             print(quality(name, result))
         for name, result in record["cold_items"].items():
             print(cold(name, result))
-        if record["cold_users"]:
+        if record["targets_per_cpu_s"] is not None:
+            print(speed(record))
+        if record["cold_users"] and not record["quality"]:
             print(users(record["cold_users"]))
 
 

@@ -7,6 +7,7 @@ stand in one table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import forecast_of
 from rlrec.agents.observation import check_interests, n_users
 from rlrec.core.checks import check_positive
+from rlrec.core.errors import InvalidArgumentError
 from rlrec.models.base import SequenceModel
 
 
@@ -81,3 +83,53 @@ class GreedyPolicy(LogitPolicy):
         interests = torch.from_numpy(check_interests(observation, self.observer.interest_size))
         log_probs: torch.Tensor = self._forecast(interests)
         return log_probs / self.temperature
+
+
+class ItemKNNPolicy(LogitPolicy):
+    r"""Shows what people who touched the last items touched too: the sum of cosines to the recent items.
+
+    .. math:: s_i = \sum_{w} 2^{-w}\, \frac{|S_i \cap S_{h_w}|}{\sqrt{|S_i|\,|S_{h_w}|}}
+
+    Acts on the observation part ``history``. What was touched last is not shown again. Newcomers get popular items.
+    Memory is I² floats.
+
+    Parameters
+    ----------
+    similarity : float array, shape (I, I)
+        Such as `rlrec.envs.candidates.cooccurrence_cosines` gives.
+    item_counts : int array, shape (I,)
+        Breaks ties by popularity.
+    temperature : float
+        Of draws, in cosines.
+
+    References
+    ----------
+    .. [1] Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001.
+    """
+
+    def __init__(
+        self,
+        similarity: NDArray[np.floating],
+        item_counts: NDArray[np.int64],
+        slate_size: int = 1,
+        *,
+        temperature: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(len(item_counts), slate_size, seed=seed)
+        check_positive("temperature", temperature)
+        shares = item_counts / max(int(item_counts.sum()), 1)
+        self._tie = torch.from_numpy(1e-4 * shares)
+        self._similarity = torch.from_numpy(np.asarray(similarity, np.float64))
+        self._temperature = temperature
+
+    def logits(self, observation: Any) -> torch.Tensor:
+        """Return scores / temperature, (B, I)."""
+        if not isinstance(observation, Mapping) or "history" not in observation:
+            raise InvalidArgumentError("item-kNN acts on histories: make the environment with observation=('history',)")
+        recent = torch.as_tensor(np.asarray(observation["history"])).long()  # (B, W): 0 is none
+        weight = torch.where(recent > 0, 2.0 ** -torch.arange(recent.shape[1], dtype=torch.float64), 0.0)
+        near = torch.einsum("bw,bwi->bi", weight, self._similarity[(recent - 1).clamp(min=0)]) + self._tie
+        last = (recent[:, :1] - 1).clamp(min=0)
+        again = torch.zeros_like(near, dtype=torch.bool).scatter(1, last, recent[:, :1] > 0)
+        return near.masked_fill(again, -1.0) / self._temperature

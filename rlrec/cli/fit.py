@@ -95,6 +95,7 @@ def fit_models(
     train: InteractionLog, valid: InteractionLog, command: Command
 ) -> tuple[dict[str, Recommender], dict[str, float]]:
     """Fit every model; returns them and the seconds that each took, by name."""
+    from rlrec.models.content import ContentModel, tells_apart
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.hybrid import HybridModel
     from rlrec.models.knn import ItemKNNModel
@@ -106,6 +107,7 @@ def fit_models(
         "markov": lambda: MarkovModel.fit(train, config=command.markov),
         "ngram": lambda: NGramModel.fit(train, config=command.ngram),
         "item_knn": lambda: ItemKNNModel.fit(train, config=command.item_knn),
+        **({"content": lambda: ContentModel.fit(train)} if tells_apart(train.catalog) else {}),
         "popularity": lambda: PopularityModel.fit(train),
         "hybrid": lambda: HybridModel.fit(_voters(models), valid, seed=command.seed),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,7 @@ def assemble(
     users: pl.DataFrame | None = None,
     name: str = "log",
     notes: dict[str, str] | None = None,
+    missing_feature: Literal["keep", "mean", "median"] = "keep",
 ) -> InteractionLog:
     """Build a log from cleaned rows.
 
@@ -60,8 +61,8 @@ def assemble(
         propensity=_filled(frame, PROPENSITY, np.nan),
         position=_filled(frame, POSITION, -1),
         users=user_vocabulary,
-        catalog=ItemCatalog(item_vocabulary, align_features(items, ITEM_ID, item_vocabulary)),
-        user_features=align_features(users, USER_ID, user_vocabulary),
+        catalog=ItemCatalog(item_vocabulary, align_features(items, ITEM_ID, item_vocabulary, missing_feature)),
+        user_features=align_features(users, USER_ID, user_vocabulary, missing_feature),
         notes={} if notes is None else notes,
     )
 
@@ -94,14 +95,22 @@ def plain_integers(ids: pl.Series) -> bool:
     return numbers.null_count() == 0 and bool((numbers.cast(pl.String) == ids).all())
 
 
-def align_features(table: pl.DataFrame | None, key: str, vocabulary: Vocabulary) -> FeatureTable | None:
-    """Return the features of a table in vocabulary order; ids without a row get missing values."""
+def align_features(
+    table: pl.DataFrame | None,
+    key: str,
+    vocabulary: Vocabulary,
+    missing: Literal["keep", "mean", "median"] = "keep",
+) -> FeatureTable | None:
+    """Return the features of a table in vocabulary order; ids without a row get missing values, which may be filled."""
     if table is None:
         return None
-    features = FeatureTable.from_pandas(polars_to_pandas(table.drop(key)))
+    gaps = [name for name, kind in table.schema.items() if kind.is_integer() and table[name].null_count()]
+    numbers = table.drop(key).with_columns(pl.col(name).cast(pl.Float64) for name in gaps if name != key)
+    features = FeatureTable.from_pandas(polars_to_pandas(numbers))
     rows = np.full(len(vocabulary), -1, np.int64)
     rows[vocabulary.index_of(table[key].to_numpy())] = np.arange(table.height)
-    return features.take(rows)
+    taken = features.take(rows)
+    return taken if missing == "keep" else taken.fill(missing)
 
 
 def index_ids(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any], Vocabulary]:
@@ -114,7 +123,22 @@ def index_ids(ids: pl.Series, table: pl.DataFrame | None) -> tuple[NDArray[Any],
         distinct = pl.concat([known, distinct.filter(~distinct.is_in(known.implode()))])
     index = pl.DataFrame({ids.name: distinct}).with_row_index("__index")
     codes = ids.to_frame().join(index, on=ids.name, how="left", maintain_order="left")["__index"]
-    return codes.to_numpy(), Vocabulary(distinct.to_numpy() if distinct.dtype.is_integer() else distinct.to_list())
+    return codes.to_numpy(), _vocabulary(distinct)
+
+
+def index_distinct(ids: pl.Series) -> tuple[NDArray[Any], Vocabulary]:
+    """Do what `index_ids` does without a table, for ids of which none stands twice."""
+    order = ids.arg_sort().to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place, _vocabulary(ids.gather(order))
+
+
+def _vocabulary(distinct: pl.Series) -> Vocabulary:
+    """Return the vocabulary of ids that `unique` made distinct."""
+    if distinct.dtype == pl.UInt64:
+        return Vocabulary(distinct.to_numpy())
+    return Vocabulary.from_distinct(distinct.to_numpy().copy())
 
 
 def _codes(frame: pl.DataFrame, name: str) -> NDArray[Any] | None:

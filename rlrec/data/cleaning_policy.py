@@ -34,6 +34,9 @@ class CleaningPolicy:
     """Strip spaces and lower the case of event names, so that ``"Purchase "`` is ``"purchase"``."""
     bad_value: Literal["missing", "mean", "median", "drop", "fail"] = "missing"
     """A value is NaN, infinite or no number: leave it missing, fill it, drop the row, or refuse. Empty is no fault."""
+    missing_feature: Literal["keep", "mean", "median"] = "keep"
+    """A feature of an item or user is missing: keep it so (models that need numbers fill it, and say where), or fill
+    numbers by the mean or median and give labels a category of its own."""
     decimal_comma: bool = False
     """Read ``1,5`` as 1.5."""
     bad_exposure: DropOrFail = "drop"

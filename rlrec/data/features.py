@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.hashing import array_bytes, text_bytes
 
+_MISSING = "(missing)"
 _MAX_ONE_HOT = 100
 """Labels beyond this many rarest ones share a column (chosen here: wider one-hots cost more than they tell)."""
 
@@ -184,6 +185,19 @@ class FeatureTable(Mapping[str, Feature]):
             names += [f"{name}={label}" for label in labels]
         return np.concatenate(blocks, axis=1), names
 
+    def fill(self, how: Literal["mean", "median"]) -> FeatureTable:
+        """Return the table with missing numbers filled and missing labels made a category of its own, ``"(missing)"``.
+
+        Text, vectors and lists of labels stay: an empty one says what it is.
+
+        Examples
+        --------
+        >>> table = FeatureTable.from_pandas(pd.DataFrame({"colour": ["red", None], "price": [3.0, np.nan]}))
+        >>> table.fill("mean").to_pandas().to_dict("list")
+        {'colour': ['red', '(missing)'], 'price': [3.0, 3.0]}
+        """
+        return FeatureTable({name: _filled(column, how) for name, column in self.items()}, self.n_rows)
+
     def take(self, rows: NDArray[np.integer]) -> FeatureTable:
         """Return the table of these rows, in this order; -1 gives a row with everything missing."""
         return FeatureTable({name: _take(column, rows) for name, column in self.items()}, len(rows))
@@ -262,6 +276,18 @@ def _multi(values: pd.Series) -> MultiCategorical:
     offsets = np.concatenate([[0], np.cumsum([len(value) for value in lists])]).astype(np.int64)
     codes, labels = pd.factorize(np.array([x for value in lists for x in value], dtype=object), sort=True)
     return MultiCategorical(offsets, codes.astype(np.int32), tuple(str(label) for label in labels))
+
+
+def _filled(column: Feature, how: Literal["mean", "median"]) -> Feature:
+    if isinstance(column, Categorical) and (column.codes < 0).any():
+        codes = np.where(column.codes < 0, len(column.labels), column.codes).astype(np.int32)
+        return Categorical(codes, (*column.labels, _MISSING))
+    if isinstance(column, Numeric):
+        known = column.values[np.isfinite(column.values)]
+        if len(known):
+            fill = known.mean() if how == "mean" else np.median(known)
+            return Numeric(np.where(np.isfinite(column.values), column.values, fill))
+    return column
 
 
 def _take(column: Feature, rows: NDArray[np.integer]) -> Feature:

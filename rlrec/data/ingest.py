@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError
 from rlrec.core.progress import progress
-from rlrec.data.assemble import align_features, index_ids, settle_ids
+from rlrec.data.assemble import align_features, index_distinct, index_ids, settle_ids
 from rlrec.data.catalog import ItemCatalog
 from rlrec.data.cleaning import Cleaner
 from rlrec.data.column_writer import ColumnWriter
@@ -113,13 +113,16 @@ def ingest_log(source: Any, folder: str | Path, *, show_progress: bool | None = 
         parts = _deal(rows, users, items, events, scratch)
         _write(parts, writer.data, cleaner, rows)
         shutil.rmtree(scratch)
-        catalog = ItemCatalog(items.vocabulary, align_features(items.table, ITEM_ID, items.vocabulary))
+        missing = cleaner.policy.missing_feature
+        item_features = align_features(items.table, ITEM_ID, items.vocabulary, missing)
+        user_features = align_features(users.table, USER_ID, users.vocabulary, missing)
+        catalog = ItemCatalog(items.vocabulary, item_features)
         writer.commit(
             name=raw.name,
             event_names=events.names,
             users=users.vocabulary,
             catalog=catalog,
-            user_features=save_features(align_features(users.table, USER_ID, users.vocabulary), writer.data / "users"),
+            user_features=save_features(user_features, writer.data / "users"),
             item_features=save_features(catalog.features, writer.data / "items"),
             notes=raw.notes,
             cleaning=cleaner.finish(),
@@ -142,7 +145,7 @@ class _Rows:
     """Rows for each code of users, items and events."""
 
     def chunks(self, names: list[str] | None = None) -> Iterator[Chunk]:
-        """Yield the rows that stay, with their codes."""
+        """Yield the rows that stay."""
         wanted = None if names is None else [*names, TIMESTAMP, MONTH_FIRST]
         for chunk in self.spool.chunks(wanted):
             month = chunk.pop(MONTH_FIRST, None)
@@ -150,9 +153,6 @@ class _Rows:
                 time = chunk[TIMESTAMP] if self.day_first else month
                 keep = ~np.isnan(time)
                 chunk = {name: column[keep] for name, column in (chunk | {TIMESTAMP: time}).items()}
-            for name, encoder in self.encoders.items():
-                if name in chunk:
-                    chunk[name] = encoder.codes(chunk[name])
             yield chunk
 
 
@@ -164,7 +164,7 @@ class _Index:
         present = np.flatnonzero(counts)
         self.distinct = rows.encoders[name].ids(present)
         frame, self.table = settle_ids(self.distinct.to_frame(), table, name)
-        places, self.vocabulary = index_ids(frame[name], self.table)
+        places, self.vocabulary = index_distinct(frame[name]) if table is None else index_ids(frame[name], self.table)
         self.of_code = np.full(len(counts), -1, np.int32)
         self.of_code[present] = places
         self.n_rows = np.zeros(len(self.vocabulary), np.int64)
@@ -235,9 +235,7 @@ def _settle(rows: _Rows, cleaner: Cleaner) -> None:
                     policy=cleaner.policy,
                     report=cleaner.report,
                 )
-    for name, encoder in rows.encoders.items():
-        encoder.seal(chunk[name] for chunk in rows.spool.chunks([name]))
-        rows.counts[name] = np.zeros(encoder.size, np.int64)
+    rows.counts = {name: np.zeros(encoder.size, np.int64) for name, encoder in rows.encoders.items()}
     for chunk in rows.chunks([*_ENCODED, VALUE]):
         rows.n_rows += len(chunk[TIMESTAMP])
         for name in _ENCODED:

@@ -109,7 +109,14 @@ def load_log(
     report = cleaner.finish()
     if not frame.height:
         raise DataError(f"{raw.name!r} has no interactions to use: {report.summary()}")
-    log = assemble(frame, items=raw.items, users=raw.users, name=raw.name, notes=raw.notes)
+    log = assemble(
+        frame,
+        items=raw.items,
+        users=raw.users,
+        name=raw.name,
+        notes=raw.notes,
+        missing_feature=cleaner.policy.missing_feature,
+    )
     object.__setattr__(log, "cleaning", report)
     return log
 

@@ -27,6 +27,10 @@ GAP_SECONDS = np.concatenate([[0.0], np.sqrt(GAP_EDGES[:-1] * GAP_EDGES[1:]), [1
 """A typical gap of each bucket, seconds: geometric middle; used where a simulated time must be a number."""
 
 
+_CHUNK = 1 << 20
+"""Rows whose gaps are computed at once (chosen here: 8 MB of seconds)."""
+
+
 def gap_bucket(seconds: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the bucket of each gap, same shape; negative gaps count as zero."""
     return np.searchsorted(GAP_EDGES, seconds, side="right").astype(np.int64)
@@ -82,13 +86,16 @@ class Sequences:
         n = log.n_events
         first = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0])) if n else np.zeros(0, np.int64)
         offsets = np.append(first, n).astype(np.int64)
-        seconds = np.diff(log.timestamp, prepend=log.timestamp[:1])
-        seconds[first] = 0.0
+        gap = np.zeros(n, np.int64)
+        for begin in range(1, n, _CHUNK):  # in pieces, so that a log larger than memory needs no second copy of itself
+            seconds = np.diff(log.timestamp[begin - 1 : begin + _CHUNK])
+            gap[begin : begin + _CHUNK] = np.searchsorted(GAP_EDGES, seconds, side="right")
+        gap[first] = 0
         return cls(
             offsets=offsets,
             item=log.item,
             event=log.event,
-            gap=gap_bucket(seconds),
+            gap=gap,
             value=log.value,
             start=log.timestamp[first],
             user=log.user[first].astype(np.int64),

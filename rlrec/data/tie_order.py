@@ -18,14 +18,16 @@ _SCALES = (1.0, 1e3)
 def order_of(user: NDArray[np.integer], timestamp: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the stable order by (user, timestamp).
 
-    User, time and row are packed into one 64-bit number where they fit, which sorts several times faster than a
-    lexical sort; the rest is sorted lexically.
+    Rows that are in the order of time already, as most logs are, need a radix sort of the users only. Else user, time
+    and row are packed into one 64-bit number where they fit, which sorts several times faster than a lexical sort.
 
     Examples
     --------
     >>> order_of(np.array([1, 0, 1, 1]), np.array([5.0, 9.0, 4.0, 5.0])).tolist()
     [1, 2, 0, 3]
     """
+    if len(user) and user.max() - user.min() < 1 << 16 and (timestamp[1:] >= timestamp[:-1]).all():
+        return np.argsort((user - user.min()).astype(np.uint16), kind="stable")
     packed = _packed(user, timestamp)
     if packed is None:
         return np.lexsort((timestamp, user))

@@ -60,6 +60,15 @@ class Vocabulary:
         vocabulary.__dict__["sha256"] = sha256
         return vocabulary
 
+    @classmethod
+    def from_distinct(cls, ids: NDArray[Any]) -> Vocabulary:
+        """Build from ids that are known to be distinct and not missing: int64, or object with int and str."""
+        vocabulary = cls.__new__(cls)
+        ids.flags.writeable = False
+        vocabulary.ids = ids
+        vocabulary._n = len(ids)
+        return vocabulary
+
     @cached_property
     def ids(self) -> NDArray[Any]:
         """All ids by index, shape (n,), int64 or object; read-only."""

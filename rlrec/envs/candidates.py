@@ -139,21 +139,35 @@ def cooccurrence_neighbors(log: InteractionLog, n_neighbors: int = 30) -> NDArra
     .. [1] Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001.
     """
     check_at_least("n_neighbors", n_neighbors, 1)
+    row, column, cosine = _cosines(log)
+    other = row != column
+    row, column, cosine = row[other], column[other], cosine[other]
+    order = np.lexsort((column, -cosine, row))
+    row, column = row[order], column[order]
+    rank = np.arange(len(row)) - np.searchsorted(row, row)  # place among the neighbours of its item
+    popular = np.argsort(-log.item_counts, kind="stable")
+    neighbors = np.resize(popular, (log.n_items, n_neighbors)).astype(np.int32)
+    kept = rank < n_neighbors
+    neighbors[row[kept], rank[kept]] = column[kept]
+    return neighbors
+
+
+def cooccurrence_cosines(log: InteractionLog) -> NDArray[np.float32]:
+    """Return the cosine of every two items over the sequences that they occur in, (I, I), 0 on the diagonal."""
+    row, column, cosine = _cosines(log)
+    cosines = np.zeros((log.n_items, log.n_items), np.float32)
+    cosines[row, column] = cosine
+    np.fill_diagonal(cosines, 0.0)
+    return cosines
+
+
+def _cosines(log: InteractionLog) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Return row, column and cosine of the pairs of items that share a sequence."""
     sequences, n_items = log.sequences(), log.n_items
     owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
     ones = np.ones(len(owner), np.float32)
     seen = sparse.csr_matrix((ones, (owner, sequences.item)), shape=(len(sequences), n_items))
     seen.data[:] = 1.0  # once a sequence
     together = (seen.T @ seen).tocoo()
-    row, column, count = together.row, together.col, together.data
-    other = row != column
-    row, column, count = row[other], column[other], count[other]
-    norm = np.sqrt(np.maximum(np.bincount(seen.indices, minlength=n_items), 1))
-    order = np.lexsort((column, -count / (norm[row] * norm[column]), row))
-    row, column = row[order], column[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, row)  # place among the neighbours of its item
-    popular = np.argsort(-log.item_counts, kind="stable")
-    neighbors = np.resize(popular, (n_items, n_neighbors)).astype(np.int32)
-    kept = rank < n_neighbors
-    neighbors[row[kept], rank[kept]] = column[kept]
-    return neighbors
+    norm = np.sqrt(np.maximum(np.bincount(seen.indices, minlength=n_items), 1)).astype(np.float32)
+    return together.row, together.col, together.data / (norm[together.row] * norm[together.col])

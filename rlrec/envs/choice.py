@@ -2,7 +2,7 @@ r"""What a person takes from a slate: a conditional logit with an outside option
 
 .. math:: P(\text{click } i) = \frac{p_i}{\sum_{j \in S} p_j + \kappa\,(1 - \sum_{j \in S} p_j)}
 
-where :math:`p_i = p(\text{item } i \mid h)`; the rest is "no click". See ``docs/guide/envs.md`` for what κ means.
+where :math:`p_i = p(\text{item } i \mid h)`; the rest is "no click". See ``docs/guide/simulator.md`` for what κ means.
 """
 
 from __future__ import annotations

@@ -185,7 +185,8 @@ class LoggedBatch:
     @cached_property
     def is_binary(self) -> bool:
         """True where every reward is 0 or 1."""
-        return bool(np.all((self.reward == 0) | (self.reward == 1)))
+        low, high = self.observed_range
+        return low >= 0 and high <= 1 and bool(np.all(self.reward == (self.reward > 0)))
 
     def row_sums(self, values: FloatArray) -> FloatArray:
         """Sum one value for each row over the rows of each unit, shape (U,)."""
@@ -343,7 +344,7 @@ def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.shape != shape:
         raise InvalidArgumentError(f"{name} must have shape {shape}, got {array.shape}; pass one value for each row")
-    if not np.isfinite(array).all():
+    if not np.isfinite((array.min(), array.max())).all():  # NaN goes through both: no array of flags is made
         row = int(np.flatnonzero(~np.isfinite(array))[0])
         raise InvalidArgumentError(
             f"{name} must be finite, got {array.flat[row]!s} at row {row}; drop or impute such rows"
@@ -353,9 +354,8 @@ def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
 
 def _propensities(values: ArrayLike, n: int) -> FloatArray:
     probs = _finite("behavior_prob", values, (n,))
-    bad = (probs <= 0) | (probs > 1)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+    if probs.min() <= 0 or probs.max() > 1:
+        row = int(np.flatnonzero((probs <= 0) | (probs > 1))[0])
         raise InvalidArgumentError(
             f"behavior_prob must lie in (0, 1], got {probs[row]!s} at row {row}; a logged action was "
             "shown, so its probability is above 0"

@@ -60,15 +60,21 @@ class Problem:
     def tuned(
         self, name: str, value: float | None, rule: Callable[[float], RatioTerms], *, on_range: bool = False
     ) -> OffPolicyEstimate:
-        """Estimate with a hyper-parameter that trades bias for variance; ``None`` lets SLOPE choose it."""
+        """Estimate with a hyper-parameter that trades bias for variance; ``None`` lets SLOPE choose it.
+
+        The interval of a choice is as long as that of the least biased candidate, whose error bounds the choice's: its
+        own would leave out the bias, and the error of the model that it leans on (with it, DRos covered 24 % in the
+        selftest).
+        """
         if value is not None:
             check_between(name, value, 0.0, 1.0) if name == "mixing" else check_positive(name, value)
-            return self.estimate(rule(value), on_range=on_range)
+            caveats = (f"the interval leaves out the bias of {name} = {value:.4g}",)
+            return self.estimate(rule(value), on_range=on_range, caveats=caveats)
         grid = parameter_grid(name, self.weights)
         candidates = [rule(float(value)) for value in grid]
         best = choose(candidates)
-        caveats = (f"{name} = {grid[best]:.4g} was chosen by SLOPE",)
-        return self.estimate(candidates[best], on_range=on_range, caveats=caveats)
+        caveats = (f"{name} = {grid[best]:.4g} was chosen by SLOPE; the interval is that of the least biased choice",)
+        return self.estimate(candidates[0].moved_to(candidates[best].value), on_range=on_range, caveats=caveats)
 
     @property
     def reward_range(self) -> tuple[float, float] | None:

@@ -269,7 +269,7 @@ def _scored_targets(model: Recommender, sequences: Sequences, *, last_only: bool
     size = max(_SCORES // model.n_items, 1)
     for begin in range(0, len(rows), size):
         block = rows[begin : begin + size]
-        yield _Scored(model.scores(prefixes(sequences, block).histories).cpu(), block)
+        yield _Scored(model.scores_at(sequences, block).cpu(), block)
 
 
 def _scanned(model: SequenceModel, sequences: Sequences) -> Iterator[_Scored]:

@@ -1,8 +1,14 @@
-"""The report of a run: one self-contained HTML file that opens from disk, asks for nothing, and runs no script."""
+"""The report of a run: one self-contained HTML file that opens from disk and asks for nothing.
+
+Its one script sorts tables, and only that script may run: the page's policy names it by its hash.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from rlrec.evaluation.report_tables import (
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
+_SCRIPT = "sort.js"
 _PLOTTED_LEAST = 2  # points that make a curve
 
 
@@ -61,8 +68,16 @@ def render_report(summary: Mapping[str, Any], details: ReportDetails | None = No
         lstrip_blocks=True,
     )
     environment.filters["svg"] = Markup  # only for our own plots, whose texts matplotlib has escaped
+    environment.filters["inline"] = Markup  # only for our own script
     details = ReportDetails() if details is None else details
-    return environment.get_template(_TEMPLATE).render(report_context(summary, details)) + "\n"
+    return environment.get_template(_TEMPLATE).render(report_context(summary, details), script=_script()) + "\n"
+
+
+def _script() -> dict[str, str]:
+    """Return the script that sorts tables, and its hash as a content security policy names it."""
+    text = resources.files("rlrec.evaluation").joinpath("templates", _SCRIPT).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"text": text, "source": f"sha256-{digest}"}
 
 
 def report_folder(folder: str | Path, out: str | Path | None = None) -> Path:

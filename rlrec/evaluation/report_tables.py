@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,10 +49,11 @@ _POLICY_COLUMNS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A number and its interval, as written."""
+    """A number and its interval, as written, and what a table is sorted by."""
 
     text: str
     interval: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,22 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    sortable: bool = True
 
 
 def cell_of(value: Any) -> Cell:
     """Write a number, or an estimate with its interval."""
     if isinstance(value, Mapping):
         mark = "" if value.get("reliable", True) else " (unreliable)"
-        return Cell(number_text(value.get("value")), interval_text(value) + mark)
-    return Cell(number_text(value))
+        return Cell(number_text(value.get("value")), interval_text(value) + mark, _key(value.get("value")))
+    return Cell(number_text(value), key=_key(value))
+
+
+def _key(value: Any) -> str:
+    """Return what a cell is sorted by: a finite number in full, a text as it is, else nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    return "" if value is None else str(value)
 
 
 def models_table(models: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -123,4 +133,4 @@ def facts_table(values: Mapping[str, Any], caption: str, columns: tuple[str, str
         for name, value in values.items()
         if not isinstance(value, Mapping) or bounds(value) is not None
     )
-    return Table(caption, columns, rows)
+    return Table(caption, columns, rows, sortable=False)

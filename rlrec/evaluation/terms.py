@@ -78,11 +78,12 @@ class RatioTerms:
         Its mean is 0 and its standard deviation over :math:`\sqrt U` is the standard error of the estimate.
         """
         if self.denominators is None:
-            centred: FloatArray = self.numerators - self.numerators.mean(axis=0)
+            centred: FloatArray = self.numerators - (self._ratios[0] if self.numerators.ndim == 1 else self._ratios)
             return centred if centred.ndim == 1 else centred.sum(axis=1)
         means = self._totals / self.n_units
         if self.numerators.ndim == 1:
-            residual: FloatArray = self.numerators - self._ratios[0] * self.denominators
+            residual: FloatArray = self.denominators * (-self._ratios[0])
+            residual += self.numerators
             residual /= means[0]
             return residual
         values: FloatArray = self.numerators @ (1 / means) - self.denominators @ (self._ratios / means)
@@ -115,6 +116,13 @@ class RatioTerms:
         np.square(residuals, out=residuals)
         variances = np.einsum("ru,ru->r", counts, residuals) / (self.n_units - 1)
         return ratios.sum(axis=1), np.sqrt(variances / self.n_units)
+
+    def moved_to(self, value: float) -> RatioTerms:
+        """Return terms of another value with the same influences: the interval keeps its length."""
+        tops, bottoms = self.columns()
+        share = (value - self.value) / tops.shape[1]
+        moved = tops + share * bottoms
+        return RatioTerms(moved.reshape(self.numerators.shape), self.denominators)
 
     def minus(self, other: RatioTerms) -> RatioTerms:
         """Return the terms of the difference of two estimates on the same units, so that common luck cancels."""

@@ -205,11 +205,14 @@ class NewcomerConfig:
 
     feature: str | None = None
     """User feature that groups people; by default the one that predicts the training rows best, each left out."""
-    patience: float = 1.0
-    """Behaviours after which the sequence model has as much say as the group; replaced by validation, if given."""
+    weight: float = 1.0
+    """Power of the group's lift for someone without a behaviour; replaced by validation, if given."""
+    patience: float = 3.0
+    """Behaviours after which half of it is left; replaced by validation, if given."""
 
     def __post_init__(self) -> None:
-        """Refuse a negative patience."""
+        """Refuse a negative weight or patience."""
+        check_at_least("weight", self.weight, 0.0)
         check_at_least("patience", self.patience, 0.0)
 
 

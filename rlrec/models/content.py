@@ -101,6 +101,21 @@ class ContentModel(Recommender):
         return cls(BehaviourSpace.from_artifact(artifact), vectors, config)
 
 
+def tells_apart(catalog: ItemCatalog) -> bool:
+    """Return whether a catalogue has anything that a content model can read.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> tells_apart(ItemCatalog.from_pandas(pd.DataFrame({"item_id": ["a"], "title": [None]})))
+    False
+    """
+    return any(
+        any(text.strip() for text in column.words()) if isinstance(column, Text) else bool(column.dense()[0].any())
+        for column in catalog.features.values()
+    )
+
+
 def _feature_blocks(features: FeatureTable) -> list[csr_array]:
     """Return one block (I, d) for each feature that tells something."""
     blocks = []

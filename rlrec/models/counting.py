@@ -80,6 +80,11 @@ class CountingModel(SequenceModel):
         after = RecurrentState((tokens.item,))
         return self.heads(after), after
 
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return log p(item | the item before each flat row), (n, I)."""
+        last = items_before(sequences, rows, 1)
+        return CountingHeads(self, torch.from_numpy(last[:, 0])).item_log_probs()
+
     def heads(self, state: RecurrentState) -> Heads:
         """Return what comes next."""
         return CountingHeads(self, state.tensors[0])
@@ -171,6 +176,15 @@ class MarkovModel(CountingModel):
     @classmethod
     def _config(cls, values: dict[str, Any]) -> MarkovConfig:
         return config_from_dict(MarkovConfig, values, where="manifest")
+
+
+def items_before(sequences: Sequences, rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return the ``n`` items before each flat row, (len(rows), n), oldest first; -1 at the start, -2 before it."""
+    owner = np.searchsorted(sequences.offsets, rows, side="right") - 1
+    position = (rows - sequences.offsets[owner])[:, None] - np.arange(n, 0, -1)  # in the sequence
+    flat = np.maximum(sequences.offsets[owner][:, None] + position, 0)
+    items = sequences.item[flat].astype(np.int64) if sequences.n_events else np.zeros(position.shape, np.int64)
+    return np.where(position >= 0, items, np.where(position == -1, -1, -2))
 
 
 def count_tables(log: InteractionLog) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ Checked against a model that knows the answer and one that knows nothing (``test
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -99,28 +99,37 @@ class HybridModel(Recommender):
             rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
         histories, target = prefixes(sequences, rows)
         with torch.no_grad():
-            names, terms = zip(*model._terms(histories), strict=True)
+            found = model._terms(histories, lambda part: part.scores_at(sequences, rows))
+            names, terms = zip(*found, strict=True)
         fitted = _fit_weights(torch.stack(terms, dim=-1), torch.from_numpy(target), config.ridge)
         return cls(parts, dict(zip(names, fitted, strict=True)), config)
 
     @torch.no_grad()
     def scores(self, sequences: Sequences) -> Tensor:
         """Return log p(item | history), (n, I)."""
-        votes = torch.zeros(len(sequences), self.n_items)
-        for name, term in self._terms(sequences):
+        return self._vote(sequences, lambda part: part.scores(sequences))
+
+    @torch.no_grad()
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return log p(item | what came before each flat row), (n, I); each part reads in its own way."""
+        return self._vote(prefixes(sequences, rows).histories, lambda part: part.scores_at(sequences, rows))
+
+    def _vote(self, histories: Sequences, score: Callable[[Recommender], Tensor]) -> Tensor:
+        votes = torch.zeros(len(histories), self.n_items)
+        for name, term in self._terms(histories, score):
             votes += self.weights[name] * term
         return votes.log_softmax(-1)
 
-    def _terms(self, sequences: Sequences) -> Iterator[tuple[str, Tensor]]:
+    def _terms(self, histories: Sequences, score: Callable[[Recommender], Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Yield every part's z and the two own terms, (n, I) each."""
         counts = torch.from_numpy(self.space.item_counts + 1.0)
         popularity = (counts / counts.sum()).float()
         for name, part in self.parts.items():
-            yield name, _comparable(part, part.scores(sequences).float().cpu(), popularity)
-        yield _POPULARITY, popularity.log().expand(len(sequences), -1)
-        seen = torch.zeros(len(sequences), self.n_items)
-        row = np.repeat(np.arange(len(sequences)), sequences.lengths)
-        seen[torch.from_numpy(row), torch.from_numpy(sequences.item.astype(np.int64))] = 1.0
+            yield name, _comparable(part, score(part).float().cpu(), popularity)
+        yield _POPULARITY, popularity.log().expand(len(histories), -1)
+        seen = torch.zeros(len(histories), self.n_items)
+        row = np.repeat(np.arange(len(histories)), histories.lengths)
+        seen[torch.from_numpy(row), torch.from_numpy(histories.item.astype(np.int64))] = 1.0
         yield _SEEN, seen
 
     # ---- disk --------------------------------------------------

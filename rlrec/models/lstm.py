@@ -30,6 +30,7 @@ from rlrec.models.network import SequenceNetwork
 from rlrec.models.threads import torch_seed
 from rlrec.models.training import TrainingRecord, all_targets, set_value_scale, train_network
 
+_SCAN_TOKENS = 16_384  # padded behaviours read at a time
 _RELEASE_SEQUENCES, _RELEASE_TARGETS = 500, 2_000  # enough for one number: the bias of the items without rows
 
 
@@ -235,6 +236,23 @@ class LSTMModel(SequenceModel):
     def heads(self, state: RecurrentState) -> Heads:
         """Return what comes next."""
         return LSTMHeads(self, state.tensors[0][:, -1], state.tensors[2] == 0)
+
+    @torch.no_grad()
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return log p(item | what came before each flat row), (n, I), from one scan of each sequence."""
+        owner = np.searchsorted(sequences.offsets, rows, side="right") - 1
+        position = rows - sequences.offsets[owner]
+        which, local = np.unique(owner, return_inverse=True)
+        read = sequences.select(which)
+        before = self.network.initial_state(1).tensors[0][:, -1].repeat(len(rows), 1)  # (n, H) right where nothing came
+        for index in read.batches(n_tokens=_SCAN_TOKENS):
+            tokens = BehaviourBatch.from_padded(read.pad(index), self.device)
+            hidden = self.network.scan(tokens, self.network.initial_state(len(index)))  # (B, T, H)
+            place = np.full(len(read), -1)
+            place[index] = np.arange(len(index))
+            mine = np.flatnonzero((place[local] >= 0) & (position > 0))
+            before[torch.from_numpy(mine)] = hidden[place[local[mine]], position[mine] - 1]
+        return LSTMHeads(self, before, torch.from_numpy(position == 0).to(self.device)).item_log_probs()
 
     @torch.no_grad()
     def ranking_scores(self, sequences: Sequences) -> Tensor:

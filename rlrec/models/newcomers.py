@@ -1,4 +1,4 @@
-"""New users: what their group takes, then more and more what their own first steps say.
+"""New users: the sequence model's forecast, bent to what their group takes, less with every step of their own.
 
 Checked against counts by hand (``tests/models/test_newcomers.py``).
 """
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from rlrec.core.artifacts import Artifact
 from rlrec.core.config import config_from_dict, config_to_dict
@@ -24,25 +25,28 @@ from rlrec.data.sequences import Sequences
 from rlrec.models.base import SequenceModel
 from rlrec.models.config import NewcomerConfig
 from rlrec.models.embedded import embedded_part, export_part
-from rlrec.models.prefixes import prefixes, target_rows
+from rlrec.models.prefixes import prefixes
 from rlrec.models.recommender import Recommender, ScoreKind
 
 _STRENGTHS = np.array([10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5])
-_PATIENCE = np.array([0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0])
+_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
+_PATIENCE = (0.0, 1.0, 3.0, 10.0, 30.0)
 _MOST_GROUPS = 100  # a feature with more labels is no group but a name (chosen here)
 _AGE_GROUPS = 5  # quantiles of a numeric feature (chosen here)
 _MOST_TARGETS = 2_000  # validation behaviours that the patience is chosen on
 
 
 class NewcomerModel(Recommender):
-    r"""Popularity in the user's demographic or context group, then the sequence model.
+    r"""Popularity in the user's demographic or context group, over the sequence model's forecast.
 
-    .. math:: p(j \mid g, h) = \frac{\tau\, p_g(j) + |h|\, p_M(j \mid h)}{\tau + |h|}, \qquad
+    .. math:: p(j \mid g, h) \propto p_M(j \mid h) \left(\frac{p_g(j)}{p_0(j)}\right)^{w \tau / (\tau + |h|)}, \qquad
               p_g(j) = \frac{n_{gj} + s\, p_0(j)}{n_g + s}
 
-    The group g is the user feature, and s the strength, whose leave-one-out likelihood on the training rows is
-    highest; :math:`\tau`, in behaviours, is chosen on validation users. Users come by their index in the log that was
-    fitted on; raw histories belong to nobody and get popularity, unless `recommend_to` names their group.
+    The model knows what people open with and go on to; the group's lift says how its people differ. The group g is the
+    user feature, and s the strength, whose leave-one-out likelihood on the training rows is highest; the weight w and
+    the patience :math:`\tau`, in behaviours, are chosen on validation users, and w may be 0. Users come by their index
+    in the log that was fitted on; raw histories belong to nobody and get the model alone, unless `recommend_to` names
+    their group.
     """
 
     kind: ClassVar[str] = "models/newcomers"
@@ -79,9 +83,9 @@ class NewcomerModel(Recommender):
         Parameters
         ----------
         model : SequenceModel
-            Fitted on ``train``; speaks more with every behaviour.
+            Fitted on ``train``; its forecast is bent to the group's taste.
         valid : InteractionLog, optional
-            New users, to choose the patience on; without them it is the config's.
+            New users, to choose the weight and the patience on; without them they are the config's.
 
         Raises
         ------
@@ -95,21 +99,24 @@ class NewcomerModel(Recommender):
         return made if valid is None else made._with_patience(valid.sequences())
 
     def _with_patience(self, valid: Sequences) -> NewcomerModel:
-        """Return this model with the patience that the first steps of validation users speak for."""
+        """Return this model with the weight and patience that the first steps of validation users speak for."""
         rows = _early_rows(valid)
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_TARGETS)).astype(int)]
         if not len(rows):
             return self
         histories, target = prefixes(valid, rows)
-        ours = self.table[self._groups(histories)][np.arange(len(rows)), target]
-        theirs = self.model.scores(histories).exp().double().cpu().numpy()[np.arange(len(rows)), target]
-        n = histories.lengths
-        patience = _PATIENCE[:, None]
-        mixed = np.where(n + patience > 0, (patience * ours + n * theirs) / np.maximum(n + patience, 1e-9), ours)
-        best = float(_PATIENCE[np.log(np.maximum(mixed, 1e-30)).mean(axis=1).argmax()])
-        return NewcomerModel(
-            self.model, self.table, self.labels, self.group_of_user, self.feature, replace(self.config, patience=best)
-        )
+        forecast = self.model.scores_at(valid, rows).cpu()
+        lift, n = self._lift(self._groups(histories)), histories.lengths
+        nats = {
+            (weight, patience): F.cross_entropy(
+                forecast + _exponent(weight, patience, n) * lift, torch.from_numpy(target)
+            ).item()
+            for weight in _WEIGHTS
+            for patience in _PATIENCE
+        }
+        weight, patience = min(nats, key=lambda key: nats[key])
+        config = replace(self.config, weight=weight, patience=patience)
+        return NewcomerModel(self.model, self.table, self.labels, self.group_of_user, self.feature, config)
 
     # ---- use ----------------------------------------------------------------------------------------------------
 
@@ -159,11 +166,13 @@ class NewcomerModel(Recommender):
 
     @torch.no_grad()
     def _mix(self, groups: NDArray[np.int64], sequences: Sequences) -> Tensor:
-        ours = torch.from_numpy(self.table[groups])  # (n, I); group -1 is the last row, everyone
-        n = torch.from_numpy(sequences.lengths).unsqueeze(1).double()
-        theirs = self.model.scores(sequences).exp().double().cpu()
-        share = torch.where(n > 0, n / (n + self.config.patience), 0.0)
-        return ((1 - share) * ours + share * theirs).clamp(min=1e-30).log().float()
+        exponent = _exponent(self.config.weight, self.config.patience, sequences.lengths)
+        return (self.model.scores(sequences).cpu() + exponent * self._lift(groups)).log_softmax(1)
+
+    def _lift(self, groups: NDArray[np.int64]) -> Tensor:
+        """Return log p_g(j) / p_0(j), (n, I); group -1 is everyone, whose lift is 0."""
+        lift = np.log(self.table / self.table[-1]).astype(np.float32)
+        return torch.from_numpy(lift[groups])
 
     # ---- disk ---------------------------------------------------------------------------------------------------
 
@@ -183,11 +192,16 @@ class NewcomerModel(Recommender):
         return cls(model, arrays["table"], labels, arrays["group_of_user"], content["feature"], config)
 
 
+def _exponent(weight: float, patience: float, n_behaviours: NDArray[np.int64]) -> Tensor:
+    """Return how much the group's lift counts after this many behaviours, (n, 1): all of the weight after none."""
+    share = np.where(n_behaviours == 0, 1.0, patience / np.maximum(patience + n_behaviours, 1e-9))
+    return torch.from_numpy((weight * share).astype(np.float32)).unsqueeze(1)
+
+
 def _early_rows(sequences: Sequences) -> NDArray[np.int64]:
-    """Return the targets among the second to the tenth behaviour of each sequence."""
-    rows = target_rows(sequences)
-    owner = np.searchsorted(sequences.offsets, rows, side="right") - 1
-    return rows[rows - sequences.offsets[owner] < 10]
+    """Return the flat rows of the first ten behaviours of each sequence, the opening one included."""
+    position = np.arange(sequences.n_events) - np.repeat(sequences.offsets[:-1], sequences.lengths)
+    return np.flatnonzero(position < 10)
 
 
 def _best_grouping(train: InteractionLog, wanted: str | None) -> tuple[str, NDArray[np.int64], tuple[str, ...], float]:

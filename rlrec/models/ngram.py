@@ -15,9 +15,10 @@ from torch import Tensor
 from rlrec.core.artifacts import Artifact
 from rlrec.core.config import config_from_dict
 from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import Sequences
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState
 from rlrec.models.config import NGramConfig
-from rlrec.models.counting import CountingHeads, CountingModel, count_tables
+from rlrec.models.counting import CountingHeads, CountingModel, count_tables, items_before
 from rlrec.models.space import BehaviourSpace
 
 
@@ -79,6 +80,11 @@ class NGramModel(CountingModel):
     def heads(self, state: RecurrentState) -> Heads:
         """Return what comes next."""
         return NGramHeads(self, state.tensors[0])
+
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return log p(item | the items before each flat row), (n, I)."""
+        context = items_before(sequences, rows, self.context_size)
+        return NGramHeads(self, torch.from_numpy(context)).item_log_probs()
 
     def interest(self, state: RecurrentState) -> Tensor:
         """Return p(item | history), (B, I)."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from rlrec.core.artifacts import Artifact, load_artifact, save_artifact
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.sequences import Sequences
+from rlrec.models.prefixes import prefixes
 from rlrec.models.space import BehaviourSpace
 
 _SCORES = 2**22  # scores held at a time: 16 MB in single precision; larger blocks wait for memory (measured)
@@ -52,6 +53,13 @@ class Recommender(ABC):
     @abstractmethod
     def scores(self, sequences: Sequences) -> Tensor:
         """Return the score of every item after each sequence, shape (n, I); an empty sequence is a newcomer."""
+
+    def scores_at(self, sequences: Sequences, rows: NDArray[np.int64]) -> Tensor:
+        """Return the scores before each flat row of ``sequences``, (n, I): `scores` of the cut histories.
+
+        A model that can read a sequence once for many rows does so here.
+        """
+        return self.scores(prefixes(sequences, rows).histories)
 
     def ranking_scores(self, sequences: Sequences) -> Tensor:
         """Return numbers that rank a row as `scores` does, (n, I), where those cost more than ranking needs."""

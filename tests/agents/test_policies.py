@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
+from rlrec.agents.baselines import GreedyPolicy, ItemKNNPolicy, PopularPolicy, RandomPolicy
 from rlrec.agents.config import PPOConfig
 from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.agents.training import train_agent
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.progress import read_metrics
 from rlrec.core.protocols import StochasticPolicy
-from rlrec.envs.vector import RecommendationVectorEnv
+from rlrec.envs.candidates import cooccurrence_cosines, cooccurrence_neighbors
+from rlrec.envs.vector import RecommendationVectorEnv, make_vec
+from rlrec.evaluation.rollout import evaluate_policies
+from tests.small import cycle_log, cycle_model
 
 TINY = PPOConfig(total_steps=256, n_steps=16, batch_size=64, n_epochs=2, rank=4, hidden_size=8)
 
@@ -139,3 +142,20 @@ def test_wrong_observations_and_k_get_a_sentence(model):
         agent.predict(np.zeros((2, 3)))
     with pytest.raises(InvalidArgumentError, match="k must lie"):
         agent.recommend([[3]], k=0)
+
+
+def test_item_knn_shows_what_shares_sessions_with_the_last_items():
+    log = cycle_log()
+    cosines = cooccurrence_cosines(log)
+    near = cooccurrence_neighbors(log, 1)[:, 0]
+    assert (cosines.argmax(axis=1) == near).all()
+    policy = ItemKNNPolicy(cosines, log.item_counts)
+    history = np.array([[3, 0], [1, 0], [0, 0]])  # items 2 and 0, and a newcomer
+    actions, _ = policy.predict({"history": history}, deterministic=True)
+    assert actions.tolist() == [near[2], near[0], int(log.item_counts.argmax())]
+    with pytest.raises(InvalidArgumentError, match="item-kNN acts on histories"):
+        policy.predict(np.zeros((2, 3)))
+    env = make_vec(cycle_model(), num_envs=20, observation=("interest", "history"))
+    policies = {"knn": policy, "greedy": GreedyPolicy(cycle_model()), "random": RandomPolicy(log.n_items)}
+    results = evaluate_policies(policies, env, n_users=40, show_progress=False)
+    assert results.estimate("greedy").value > results.estimate("random").value

@@ -3,7 +3,10 @@ import pandas as pd
 import pytest
 
 from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.data.cleaning_policy import CleaningPolicy
 from rlrec.data.features import Categorical, FeatureTable, MultiCategorical, Numeric, Text, Vectors
+from rlrec.data.ingest import ingest_log
+from rlrec.data.load import load_log
 
 FRAME = pd.DataFrame(
     {
@@ -89,3 +92,16 @@ def test_vectors_of_different_lengths_are_refused():
 def test_columns_must_have_one_length():
     with pytest.raises(InvalidArgumentError, match="feature 'a' has 2 rows, expected 3"):
         FeatureTable({"a": Numeric(np.zeros(2))}, 3)
+
+
+@pytest.mark.parametrize(("how", "price"), [("mean", 3.0), ("median", 2.0)])
+def test_missing_features_are_filled_on_request(tmp_path, how, price):
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\nu,1\nu,5\n")
+    (tmp_path / "items.csv").write_text("item_id,colour,price\n1,red,1\n2,red,2\n3,,6\n4,blue,\n")
+    kept = load_log(tmp_path).catalog.features
+    assert kept["colour"].words() == ["red", "red", "", "blue", ""]
+    policy = CleaningPolicy(missing_feature=how)
+    log = load_log(tmp_path, policy=policy)
+    assert log.catalog.features["price"].values.tolist() == [1, 2, 6, price, price]
+    assert log.catalog.features["colour"].words() == ["red", "red", "(missing)", "blue", "(missing)"]
+    assert ingest_log(tmp_path, tmp_path / "log", policy=policy) == log

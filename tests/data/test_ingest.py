@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlrec.core.errors import DataError, RlrecError
 from rlrec.data import ingest
 from rlrec.data.cleaning_policy import CleaningPolicy
-from rlrec.data.encoding import IdEncoder
+from rlrec.data.encoding import HashTable, IdEncoder
 from rlrec.data.ingest import ingest_log
 from rlrec.data.load import load_log
 from rlrec.data.readers import text
@@ -154,12 +154,39 @@ def test_the_fast_order_is_the_lexical_one(rows):
     user = np.array([row[0] for row in rows], np.int32)
     timestamp = np.array([row[1] for row in rows], np.float64)
     assert order_of(user, timestamp).tolist() == np.lexsort((timestamp, user)).tolist()
+    timestamp.sort()
+    assert order_of(user, timestamp).tolist() == np.lexsort((timestamp, user)).tolist()
 
 
-def test_codes_tell_ids_apart_across_blocks():
-    for blocks in ([["b", "a"], [], ["a", "c", "b"]], [[3, 10**12], [], [3, 5]], [[7, 9], [], [8, 7]]):
-        encoder = IdEncoder("user_id")
-        dtype = pl.String if isinstance(blocks[0][0], str) else pl.Int64
-        encoded = [encoder.encode(pl.Series(block, dtype=dtype)) for block in blocks]
-        encoder.seal(encoded)
-        assert [encoder.ids(encoder.codes(block)).to_list() for block in encoded] == blocks
+BLOCKS = [[["b", "a"], [], ["a", "c", "b"]], [[3, -(10**12)], [], [3, 5]], [[2**63 - 1, -(2**63)], [], [0, -1]]]
+
+
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_codes_tell_ids_apart_across_blocks(blocks):
+    encoder = IdEncoder("user_id")
+    dtype = pl.String if isinstance(blocks[0][0], str) else pl.Int64
+    codes = [encoder.encode(pl.Series(block, dtype=dtype)) for block in blocks]
+    assert [encoder.ids(block).to_list() for block in codes] == blocks
+    assert sorted(set(np.concatenate(codes).tolist())) == list(range(encoder.size))
+
+
+def test_two_ids_with_one_hash_are_refused_and_never_merged(monkeypatch):
+    encoder = IdEncoder("user_id")
+    encoder.encode(pl.Series(["a"]))
+    monkeypatch.setattr(HashTable, "find", lambda table, hashes: np.zeros(len(hashes), np.int32))
+    with pytest.raises(DataError, match="two ids of column 'user_id' have the same 64-bit hash"):
+        encoder.encode(pl.Series(["b"]))
+
+
+@given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=30), max_size=4), st.integers(0, 60))
+def test_the_hash_table_is_a_dictionary(blocks, shift):
+    table, known = HashTable(), {}
+    for block in blocks:
+        hashes = np.array([value >> shift for value in block], np.uint64)
+        found = table.find(hashes)
+        assert found.tolist() == [known.get(value, -1) for value in hashes.tolist()]
+        new = np.unique(hashes[found < 0])
+        table.add(new)
+        known |= {value: len(known) + place for place, value in enumerate(new.tolist())}
+    wanted = np.array([*known, 12345], np.uint64)
+    assert table.find(wanted).tolist() == [known.get(value, -1) for value in wanted.tolist()]

@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score, ndcg_score
 
 from rlrec.evaluation.gains import expected_gains, expected_set_gains
 
@@ -63,3 +64,47 @@ def test_equal_scores_get_what_guessing_gets():
     assert gains["hit"][0] == pytest.approx(K / N_ITEMS)
     # The tempting wrong way, counting only items above, would call the target first.
     assert gains["hit_at_1"][0] == pytest.approx(1 / N_ITEMS)
+
+
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_ndcg_equals_scikit_learns_which_averages_ties_too(k):
+    rng = np.random.default_rng(k)
+    scores = rng.integers(4, size=(30, 20)).astype(float)
+    relevant = rng.random((30, 20)) < 0.2
+    relevant[np.arange(30), rng.integers(20, size=30)] = True
+    ours = expected_set_gains(torch.from_numpy(scores), torch.from_numpy(relevant), k)["ndcg"]
+    theirs = [ndcg_score([row], [score], k=k) for row, score in zip(relevant.astype(int), scores, strict=True)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_average_precision_equals_scikit_learns_without_ties():
+    rng = np.random.default_rng(0)
+    scores = rng.permuted(np.tile(np.arange(20.0), (30, 1)), axis=1)
+    relevant = rng.random((30, 20)) < 0.2
+    relevant[np.arange(30), rng.integers(20, size=30)] = True
+    ours = expected_set_gains(torch.from_numpy(scores), torch.from_numpy(relevant), 20)["average_precision"]
+    theirs = [average_precision_score(row, score) for row, score in zip(relevant, scores, strict=True)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["hit", "ndcg", "precision", "reciprocal_rank", "average_precision"])
+def test_they_equal_torchmetrics_where_there_are_no_ties(name):
+    functional = pytest.importorskip("torchmetrics.functional.retrieval")
+    their_name = {
+        "hit": "retrieval_hit_rate",
+        "ndcg": "retrieval_normalized_dcg",
+        "precision": "retrieval_precision",
+        "reciprocal_rank": "retrieval_reciprocal_rank",
+        "average_precision": "retrieval_average_precision",
+    }[name]
+    rng = np.random.default_rng(0)
+    # From 1: torchmetrics counts an item with a score of 0 or less as not relevant.
+    scores = torch.from_numpy(rng.permuted(np.tile(np.arange(1.0, 21.0), (30, 1)), axis=1))
+    relevant = torch.from_numpy(rng.random((30, 20)) < 0.2)
+    relevant[torch.arange(30), torch.from_numpy(rng.integers(20, size=30))] = True
+    k = 20  # the whole list: at a cut, libraries divide average precision by different counts
+    ours = expected_set_gains(scores, relevant, k)[name]
+    theirs = [
+        float(getattr(functional, their_name)(s, r, top_k=k)) for s, r in zip(scores.float(), relevant, strict=True)
+    ]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)

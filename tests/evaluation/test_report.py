@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -36,8 +38,7 @@ def policy(home: float, held: float) -> dict:
     }
 
 
-@pytest.fixture
-def summary() -> dict:
+def full_summary() -> dict:
     model = {"test_nll": 3.8125, "hit@1": 0.151, "hit@10": 0.5423, "ndcg@10": 0.301}
     return {
         "data": {"name": "shop", "n_users": 24_026, "n_items": 217, "n_events": 165_474, "sha256": "ab" * 32},
@@ -60,8 +61,7 @@ def summary() -> dict:
     }
 
 
-@pytest.fixture
-def details() -> ReportDetails:
+def full_details() -> ReportDetails:
     rng = np.random.default_rng(0)
     lengths = {name: rng.geometric(0.15, 300) for name in ("real", "simulated", "synthetic")}
     counts = {name: rng.integers(0, 50, 40) for name in ("real", "simulated", "synthetic")}
@@ -75,6 +75,16 @@ def details() -> ReportDetails:
         licence="CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
         notes=["kappa is declared."],
     )
+
+
+@pytest.fixture
+def summary() -> dict:
+    return full_summary()
+
+
+@pytest.fixture
+def details() -> ReportDetails:
+    return full_details()
 
 
 class Outline(HTMLParser):
@@ -126,13 +136,16 @@ def test_missing_parts_leave_their_sections_out(given):
     assert outline.open == []
 
 
-def test_a_report_asks_for_nothing_and_runs_nothing(summary, details):
+def test_a_report_asks_for_nothing_and_runs_only_its_own_script(summary, details):
     page = render_report(summary, details)
     outline = Outline(page)
     assert all(load.startswith(("#", "data:")) for load in outline.loads)
     assert all(target.startswith("#") for target in re.findall(r"url\(\s*['\"]?([^)]*)", page))
     assert "@import" not in page
-    assert not {"script", "iframe", "object", "embed"} & set(outline.tags)
+    assert not {"iframe", "object", "embed"} & set(outline.tags)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
 
 
 @pytest.mark.parametrize("place", ["log", "model", "policy", "journey"])
@@ -144,7 +157,8 @@ def test_names_are_escaped(summary, details, place):
     elif place == "policy":
         summary["policies"][NASTY] = policy(9.0, 6.0)
     page = render_report(summary, details)
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own
+    assert NASTY not in page
     assert "&lt;script&gt;" in page
 
 

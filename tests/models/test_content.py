@@ -13,7 +13,7 @@ from rlrec.data.catalog import ItemCatalog
 from rlrec.data.features import FeatureTable, Text
 from rlrec.data.log import InteractionLog
 from rlrec.models.config import ContentConfig
-from rlrec.models.content import ContentModel
+from rlrec.models.content import ContentModel, tells_apart
 
 
 def shop(**features: object) -> InteractionLog:
@@ -53,3 +53,10 @@ def test_vectors_of_another_catalogue_are_refused():
         ContentModel.fit(shop(), vectors={"x": np.zeros((3, 2))})
     with pytest.raises(InvalidArgumentError, match=r"vectors\['x'\] must be finite"):
         ContentModel.fit(shop(), vectors={"x": np.full((4, 2), np.nan)})
+
+
+def test_a_catalogue_tells_items_apart_or_not():
+    assert not tells_apart(shop().catalog)
+    assert tells_apart(shop(colour=["red", "blue", "red", "blue"]).catalog)
+    blank = FeatureTable({"name": Text(np.array(["", " ", "", ""], dtype=object))}, 4)
+    assert not tells_apart(ItemCatalog(shop().catalog.vocabulary, blank))

@@ -44,20 +44,25 @@ def test_a_groups_popularity_is_smoothed_counts():
     np.testing.assert_allclose(model.table.sum(axis=1), 1)
 
 
-def test_the_sequence_model_gets_a_say_with_every_step():
+def test_the_forecast_is_bent_by_the_groups_lift_less_with_every_step():
     log = countries()
     markov = MarkovModel.fit(log)
-    model = NewcomerModel.fit(log, markov, config=NewcomerConfig(patience=1.0))
+    model = NewcomerModel.fit(log, markov, config=NewcomerConfig(weight=0.8, patience=3.0))
     one = log.sequences().select(np.array([0])).tail(1)
-    mixed = model.scores(one).exp().numpy()[0]
-    expected = 0.5 * model.table[model.group_of_user[0]] + 0.5 * markov.scores(one).exp().numpy()[0]
-    np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+    lift = np.log(model.table[model.group_of_user[0]] / model.table[-1])
+    bent = markov.scores(one).numpy()[0] + 0.8 * 3 / (3 + 1) * lift
+    np.testing.assert_allclose(model.scores(one).exp().numpy()[0], np.exp(bent) / np.exp(bent).sum(), rtol=1e-4)
 
 
-def test_patience_is_chosen_on_validation_users():
+def test_validation_users_choose_how_much_the_group_says():
     log = countries()
-    model = NewcomerModel.fit(log.select(log.user < 40), PopularityModel.fit(log.select(log.user < 40)), valid=log)
-    assert model.config.patience == 30.0  # popularity, which knows no group, should say as little as it may
+    train = log.select(log.user < 40)
+    popular = NewcomerModel.fit(train, PopularityModel.fit(train), valid=log)
+    assert popular.config.weight == 1.0  # popularity knows no group
+    shoes = NewcomerModel.fit(
+        train, PopularityModel.fit(train), valid=log.select(log.user >= 40), config=NewcomerConfig(feature="shoe")
+    )
+    assert shoes.config.weight < 0.5
 
 
 def test_errors_are_sentences():

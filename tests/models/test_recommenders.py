@@ -21,6 +21,7 @@ from rlrec.models.knn import ItemKNNModel, UserKNNModel
 from rlrec.models.lstm import LSTMModel
 from rlrec.models.newcomers import NewcomerModel
 from rlrec.models.ngram import NGramModel
+from rlrec.models.prefixes import prefixes
 from rlrec.models.recommender import Recommender, best_of
 from rlrec.models.registry import MODELS, load_model, model_class
 
@@ -79,6 +80,13 @@ def test_neighbours_in_a_batch_change_nothing(model):
     for row in (0, 7, 29):
         alone = model.scores(sequences.select(np.array([row])))[0]
         torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-5)
+
+
+def test_reading_once_equals_reading_every_cut_history(model):
+    sequences, rows = log().sequences(), np.array([0, 3, 4, 5, 77, 149])
+    torch.testing.assert_close(
+        model.scores_at(sequences, rows), model.scores(prefixes(sequences, rows).histories), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_newcomer_is_served(model):

@@ -10,8 +10,8 @@ import polars as pl
 from rlrec.core.errors import DataError
 from rlrec.data.readers.base import Block, RawLog, ReadOptions, canonical_frame, rename_map
 
-_ROWS = 2_000_000
-"""Rows in a block (chosen here: some 100 MB of the usual columns)."""
+_ROWS = 250_000
+"""Rows in a block (chosen here: some 8 MB of the usual columns, as in a block of text)."""
 
 
 def read_parquet_log(path: Path, options: ReadOptions) -> RawLog:
