@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from gan_measures import Measures
 from record import record
+from scipy import stats
 
 import rlrec
 from rlrec.data.log import InteractionLog
@@ -115,7 +116,8 @@ def _augment_once(log: InteractionLog, size: int, seed: int) -> dict[str, Any]:
 
 
 def _interval(values: np.ndarray) -> dict[str, float]:
-    error = 0.0 if len(values) < 2 else 2.776 * float(values.std(ddof=1)) / np.sqrt(len(values))  # t, five seeds
+    n = len(values)
+    error = 0.0 if n < 2 else float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
     mean = float(values.mean())
     return {"value": mean, "low": mean - error, "high": mean + error, "seeds": len(values)}
 
