@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+TRIES ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
@@ -18,7 +19,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-learning test-report lint examples bench bench-quick docs clean
+.PHONY: help demo test test-learning test-kill test-report lint examples bench bench-quick bench-page docs clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ test: $(DEV) ## every test but the slow ones that train
 
 test-learning: $(DEV) ## the tests that train something for more than a few seconds
 	$(PYTEST) -m learning
+
+test-kill: $(DEV) ## kill, fill, lock and double every long verb TRIES times (20), and write the table into the docs
+	$(SINGLE) PYTHONPATH=. $(BIN)/python tests/kill/ordeal.py --tries $(TRIES) --page
 
 test-report: $(DEV) build/axe/node_modules ## the report in Chromium, with axe-core from npm (needs npm and chromium)
 	$(SINGLE) $(BIN)/python -m pytest tests/evaluation/test_report_in_browser.py
@@ -50,7 +54,10 @@ bench: $(DEV) ## run every benchmark; records go to benchmarks/results/
 bench-quick: $(DEV) ## run every benchmark small, to see that it runs; nothing is recorded
 	@set -e; for bench in $(BENCHMARKS); do echo "== $$bench"; $(BIN)/python "$$bench" --quick; done
 
-docs: $(DOCS) ## build the documentation into site/, any warning is an error
+bench-page: $(DEV) ## write docs/benchmarks.md from benchmarks/results/
+	$(BIN)/python benchmarks/page.py
+
+docs: $(DOCS) bench-page ## build the documentation into site/, any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove what was built and cached; .venv and runs/ stay

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from rlrec.models.losses import Targets
 from rlrec.models.network import SequenceNetwork
 
+_LOG_SCALE = (-5.0, 5.0)  # no head is off by more than e^5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -57,27 +59,28 @@ def calibrate(network: SequenceNetwork, targets: Targets) -> Calibration:
     n_events = event.shape[1]
 
     def item_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(item[later] * p[0].exp(), targets.item[later])
+        return F.cross_entropy(item[later] * _scale(p), targets.item[later])
 
     def first_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(item[first] * p[0].exp(), targets.item[first])
+        return F.cross_entropy(item[first] * _scale(p), targets.item[first])
 
     def gap_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(gap[later] * p[0].exp(), targets.gap[later])
+        return F.cross_entropy(gap[later] * _scale(p), targets.gap[later])
 
     def end_loss(p: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(end * p[0].exp() + p[1], flags)
+        return F.binary_cross_entropy_with_logits(end * _scale(p) + p[1], flags)
 
     def event_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(event * p[0].exp() + p[1:], targets.event)
+        return F.cross_entropy(event * _scale(p) + p[1:], targets.event)
 
+    n = len(targets.item)
     both_ends_seen = bool(0 < flags.sum() < len(flags))
-    end_fit = _minimise(end_loss, 2) if both_ends_seen else [0.0, 0.0]
-    event_fit = _minimise(event_loss, 1 + n_events) if n_events > 1 else [0.0] * (1 + n_events)
+    end_fit = _minimise(end_loss, 2, n) if both_ends_seen else [0.0, 0.0]
+    event_fit = _minimise(event_loss, 1 + n_events, n) if n_events > 1 else [0.0] * (1 + n_events)
     return Calibration(
-        item_scale=_exp(_minimise(item_loss, 1)[0]) if later.any() else 1.0,
-        first_scale=_exp(_minimise(first_loss, 1)[0]) if first.any() else 1.0,
-        gap_scale=_exp(_minimise(gap_loss, 1)[0]) if later.any() else 1.0,
+        item_scale=_exp(_minimise(item_loss, 1, n)[0]) if later.any() else 1.0,
+        first_scale=_exp(_minimise(first_loss, 1, n)[0]) if first.any() else 1.0,
+        gap_scale=_exp(_minimise(gap_loss, 1, n)[0]) if later.any() else 1.0,
         end_scale=_exp(end_fit[0]),
         end_shift=end_fit[1],
         event_scale=_exp(event_fit[0]),
@@ -85,18 +88,26 @@ def calibrate(network: SequenceNetwork, targets: Targets) -> Calibration:
     )
 
 
+def _scale(parameters: Tensor) -> Tensor:
+    """Return the scale that the first parameter stands for, within the bounds that `_exp` keeps."""
+    return parameters[0].clamp(*_LOG_SCALE).exp()
+
+
 def _exp(log_scale: float) -> float:
-    return float(torch.tensor(log_scale).clamp(-5.0, 5.0).exp())
+    return float(torch.tensor(log_scale).clamp(*_LOG_SCALE).exp())
 
 
-def _minimise(loss: Callable[[Tensor], Tensor], n_parameters: int) -> list[float]:
-    """Minimise a smooth function of few parameters from zero; a weak pull to zero keeps separable cases finite."""
+def _minimise(loss: Callable[[Tensor], Tensor], n_parameters: int, n: int) -> list[float]:
+    """Minimise the mean loss of ``n`` targets from zero under a standard normal prior.
+
+    A handful of validation sequences can be separable: without a prior the end head then said that everybody leaves.
+    """
     parameters = torch.zeros(n_parameters, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = loss(parameters) + 1e-6 * parameters.square().sum()
+        value = loss(parameters) + 0.5 / n * parameters.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -1,0 +1,110 @@
+"""Write docs/benchmarks.md from the records in benchmarks/results/; with ``--check``, say whether it is up to date.
+
+Every figure stands in a record that a benchmark wrote, with its command, commit and machine; nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+INTRODUCTION = """# Benchmarks
+
+`make bench` runs every benchmark and writes its record to `benchmarks/results/`; `make bench-page` writes this page
+from those records. `make bench-quick` runs them small, to see that they run, and records nothing. A null means that
+the tool compared with was not installed.
+"""
+NOTHING = "\nNothing has been recorded yet.\n"
+_MAX_COLUMNS = 8
+
+
+def main() -> int:
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
+    check = parser.parse_args().check
+    text = page(sorted(RESULTS.glob("*.json")))
+    if check:
+        return 0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text else 1
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+def page(paths: list[Path]) -> str:
+    """Return the page of these records."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return INTRODUCTION + ("".join(map(section, records)) or NOTHING)
+
+
+def section(record: dict[str, Any]) -> str:
+    """Return one benchmark's part: where it comes from, then its figures."""
+    machine = record.get("machine", {})
+    lines = [
+        f"\n## {record['benchmark']}\n",
+        f"`{' '.join(record.get('command', []))}`, commit `{record.get('commit')}`, {record.get('utc', '')[:10]}, "
+        f"seed {record.get('seed')}, {machine.get('processor')}, {machine.get('cores')} cores.\n",
+    ]
+    plain, tables = split(record.get("results", {}))
+    if plain:
+        lines.append(table(["figure", "value"], [[f"`{name}`", cell(value)] for name, value in plain]))
+    for name, rows in tables:
+        columns = list(dict.fromkeys(column for row in rows.values() for column in row))[:_MAX_COLUMNS]
+        body = [[f"`{key}`", *(cell(row.get(column)) for column in columns)] for key, row in rows.items()]
+        lines += [f"\n### {name}\n", table([name, *columns], body)]
+    return "\n".join(lines) + "\n"
+
+
+def split(results: dict[str, Any]) -> tuple[list[tuple[str, Any]], list[tuple[str, dict[str, Any]]]]:
+    """Part the results into plain figures and tables: a mapping of mappings, or a list of mappings."""
+    plain: list[tuple[str, Any]] = []
+    tables: list[tuple[str, dict[str, Any]]] = []
+    for name, value in results.items():
+        rows = dict(enumerate_rows(value))
+        if rows and all(isinstance(row, dict) for row in rows.values()):
+            tables.append((name, {key: dict(flat(row)) for key, row in rows.items()}))
+        else:
+            plain += list(flat({name: value}))
+    return plain, tables
+
+
+def enumerate_rows(value: Any) -> Iterator[tuple[str, Any]]:
+    """Return the rows of what may be a table, by name or by number."""
+    if isinstance(value, dict):
+        yield from ((str(key), row) for key, row in value.items())
+    elif isinstance(value, list):
+        yield from ((str(number), row) for number, row in enumerate(value, 1))
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Return nested mappings as (dotted name, value)."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def cell(value: Any) -> str:
+    """Write a value for a table."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        text = ", ".join(map(cell, value)) if isinstance(value, list) else str(value)
+        return text.replace("|", "\\|")
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return "\n".join(head + [f"| {' | '.join(row)} |" for row in rows])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,50 @@
+"""The commands of the documentation run as they stand there, in order, in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rlrec.cli.app import main
+from rlrec.cli.parsing import parse_command
+from rlrec.cli.verbs import VERBS, load_verb
+
+DOCS = Path(__file__).parents[1] / "docs"
+TUTORIAL = DOCS / "guide" / "tutorial.md"
+README = Path(__file__).parents[1] / "README.md"
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the arguments of each ``rlrec`` line in the page's console blocks; a backslash joins lines."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    found = (shlex.split(line, comments=True) for line in lines)
+    return [words[1:] for words in found if words[:1] == ["rlrec"]]
+
+
+def test_the_tutorial_runs_on_the_hand_written_file(tmp_path, monkeypatch, capsys):
+    shutil.copy(DOCS / "assets" / "teeladen.csv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = {}
+    for args in commands(TUTORIAL):
+        assert main(args) == 0, args
+        said[args[0]] = said.get(args[0], "") + capsys.readouterr().out
+    assert "87 rows read, 85 kept, 2 dropped" in said["data"]
+    assert "the order tells" in said["data"]
+    assert (tmp_path / "runs" / "judged" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_every_command_in_the_docs_parses(page, tmp_path, monkeypatch):
+    """Flags that a page names exist; other tests and `make` targets run the verbs."""
+    monkeypatch.chdir(tmp_path)
+    for args in commands(page):
+        if "--config" in args or args[0].startswith("-") or "VERB" in args or "--help" in args:
+            continue
+        two = " ".join(args[:2])
+        verb = two if two in VERBS else args[0]
+        parse_command(load_verb(verb).Command, args[len(verb.split()) :], prog=f"rlrec {verb}")
