@@ -147,8 +147,8 @@ def sniff_delimiter(line: str) -> str:
 def _names(first: bytes, delimiter: str, options: ReadOptions, path: Path) -> list[str]:
     if first.count(delimiter.encode()) >= _MOST_COLUMNS:
         raise DataError(
-            f"{str(path)!r} has more than {_MOST_COLUMNS:,} columns, so it is no log of one behaviour a row; give a file "
-            "with user_id, item_id and timestamp"
+            f"{str(path)!r} has more than {_MOST_COLUMNS:,} columns, so it is no log of one behaviour a row; give a "
+            "file with user_id, item_id and timestamp"
         )
     if isinstance(options.header, tuple):
         names = list(options.header)
@@ -182,7 +182,11 @@ def _parse(text: TextBlock, names: list[str], delimiter: str, quote: str | None)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass  # a long and a short record cancelled out: the careful way below finds and counts both
     data, n_ragged = _without_ragged(data, len(names), delimiter, quote)
-    return Block(_polars(data, names, delimiter, quote), {RAGGED: n_ragged} if n_ragged else {}, fixed)
+    try:
+        frame = _polars(data, names, delimiter, quote)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:  # quotes that close nowhere, or too early
+        raise DataError(f"a row cannot be cut into {len(names)} fields: {error}") from error
+    return Block(frame, {RAGGED: n_ragged} if n_ragged else {}, fixed)
 
 
 def _counts_agree(data: bytes, n_fields: int, delimiter: str, quote: str | None) -> bool:
