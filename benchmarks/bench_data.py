@@ -2,8 +2,9 @@
 
 A log of 20 million rows, 1 million users and 100,000 items is generated; ids are text (``u85062``), as in most logs of
 shops. Each step runs in a process of its own, on one thread, and reports its own CPU time and peak memory. The pandas
-side does what it takes to get the same arrays: ``read_csv`` (or ``read_parquet``, which needs pyarrow), ``sort_values``
-by user and time, and ``factorize`` of users, items and events. With ``--integer-ids`` the ids are whole numbers, which
+side does what it takes to get the same arrays: ``read_csv`` (or ``read_parquet``, with pyarrow or fastparquet),
+``sort_values`` by user and time, and ``factorize`` of users, items and events. Where pyarrow is installed pandas keeps
+text in it, and is some two times faster. With ``--integer-ids`` the ids are whole numbers, which
 pandas reads and sorts several times faster than text.
 
     python benchmarks/bench_data.py --json [--quick] [--integer-ids] [--out benchmarks/results]
@@ -28,8 +29,15 @@ N_ROWS, N_ROWS_QUICK, N_ITEMS, ROWS_PER_USER = 20_000_000, 2_000_000, 100_000, 2
 BLOCK = 1_000_000
 
 
-def generate(folder: Path, n_rows: int, integer_ids: bool) -> None:
-    """Write the log as CSV and Parquet, in the order of time, block by block."""
+def generating(folder: Path) -> dict[str, Any]:
+    """Write the log that ``folder/wanted.json`` asks for, as CSV and Parquet."""
+    wanted = json.loads((folder / "wanted.json").read_text())
+    _generate(folder, **wanted)
+    return {"rows": wanted["n_rows"]}
+
+
+def _generate(folder: Path, n_rows: int, integer_ids: bool) -> None:
+    """Write in the order of time, block by block."""
     import numpy as np
     import polars as pl
 
@@ -99,11 +107,11 @@ def opening(folder: Path) -> dict[str, Any]:
     """Open the log; the memory is what opening adds to that of the imported package."""
     from rlrec.data.store import open_log
 
-    before = _peak_mb()
+    before = _resident_mb()
     began = time.perf_counter()
     log = open_log(folder / "from-csv")
     seconds = time.perf_counter() - began
-    return {"seconds": seconds, "rss_mb": _peak_mb() - before, "rows": log.n_events}
+    return {"seconds": seconds, "rss_mb": _resident_mb() - before, "rows": log.n_events}
 
 
 def batching(folder: Path) -> dict[str, Any]:
@@ -134,19 +142,29 @@ def measured(action: Any) -> dict[str, Any]:
     }
 
 
+def _resident_mb() -> float:
+    """Return the memory that is resident now (Linux; elsewhere the peak)."""
+    status = Path("/proc/self/statm")
+    if not status.is_file():
+        return _peak_mb()
+    return int(status.read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-STEPS = {step.__name__: step for step in (pandas_csv, ours_csv, pandas_parquet, ours_parquet, opening, batching)}
+STEPS = {
+    step.__name__: step for step in (generating, pandas_csv, ours_csv, pandas_parquet, ours_parquet, opening, batching)
+}
 
 
 def run_step(name: str, folder: Path) -> dict[str, Any] | None:
     """Run one step in a new process; None where a package that it needs is not installed."""
     command = [sys.executable, __file__, "--step", name, "--folder", str(folder)]
     done = subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True, check=False)
-    if done.returncode and name == "pandas_parquet" and "pyarrow" in done.stderr:
-        print("pandas reads no Parquet without pyarrow: pip install 'rlrec[arrow]'", file=sys.stderr)
+    if done.returncode and name == "pandas_parquet" and "ImportError" in done.stderr:
+        print("pandas reads no Parquet without fastparquet or pyarrow: pip install fastparquet", file=sys.stderr)
         return None
     if done.returncode:
         raise SystemExit(f"the step {name} failed:\n{done.stderr}")
@@ -179,6 +197,10 @@ def summary(results: dict[str, dict[str, Any] | None], n_rows: int) -> dict[str,
     }
 
 
+def _flags() -> list[str]:
+    return [argument for argument in sys.argv[1:] if argument.startswith("--")]
+
+
 def machine() -> dict[str, Any]:
     """Return what the numbers depend on."""
     from rlrec.core.artifacts import package_versions
@@ -202,12 +224,13 @@ def main() -> None:
         return
     n_rows = N_ROWS_QUICK if arguments.quick else N_ROWS
     with tempfile.TemporaryDirectory() as scratch:
-        generate(Path(scratch), n_rows, arguments.integer_ids)
+        wanted = {"n_rows": n_rows, "integer_ids": arguments.integer_ids}
+        (Path(scratch) / "wanted.json").write_text(json.dumps(wanted))
         results = {name: run_step(name, Path(scratch)) for name in STEPS}
     numbers = summary(results, n_rows)
     if arguments.out is not None and not arguments.quick:
         name = "bench_data_integer_ids.json" if arguments.integer_ids else "bench_data.json"
-        record = {"numbers": numbers, "steps": results, "rows": n_rows, "command": sys.argv[1:], **machine()}
+        record = {"numbers": numbers, "steps": results, "rows": n_rows, "flags": _flags(), **machine()}
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(numbers) if arguments.json else "\n".join(f"{key}: {value}" for key, value in numbers.items()))

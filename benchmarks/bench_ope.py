@@ -25,6 +25,7 @@ from record import record
 
 from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.ope import dr, ips, rips, sg_ips, sips, sndr, snips
+from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.target import Target
 from rlrec.testing.bandit_world import BanditWorld, study_coverage
 
@@ -205,7 +206,26 @@ def _bare_speed(env: Any, n_steps: int) -> float:
 
 def coverage(quick: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Return coverage, width over the ideal and z, by setting and estimator."""
-    estimators = {"ips": ips, "snips": snips, "dr": dr, "sndr": sndr}
+    last: dict[str, Any] = {}
+
+    def shared(log: LoggedBatch, probs: np.ndarray) -> tuple[Target, Any]:
+        """Read and fit once for both estimators that use a model."""
+        if last.get("log") is not log:
+            target = Target.of(log, probs)
+            last.update(log=log, found=(target, fit_q(log, target)))
+        found: tuple[Target, Any] = last["found"]
+        return found
+
+    def with_model(estimator: Callable[..., Any], log: LoggedBatch, probs: np.ndarray) -> Any:
+        target, q = shared(log, probs)
+        return estimator(log, target, q=q)
+
+    estimators = {
+        "ips": ips,
+        "snips": snips,
+        "dr": lambda log, probs: with_model(dr, log, probs),
+        "sndr": lambda log, probs: with_model(sndr, log, probs),
+    }
     n_logs = 50 if quick else 2_000
     return {
         setting: {name: row.to_dict() for name, row in study_coverage(world, estimators, n_logs=n_logs).items()}

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from rlrec.agents.training import train_agent
     from rlrec.core.estimate import Estimate
     from rlrec.data.catalog import ItemCatalog
+    from rlrec.data.check import check_log
+    from rlrec.data.cleaning_policy import CleaningPolicy
+    from rlrec.data.download import download_log
+    from rlrec.data.filters import filter_k_core
+    from rlrec.data.ingest import ingest_log
     from rlrec.data.load import load_log
     from rlrec.data.log import InteractionLog
+    from rlrec.data.privacy import pseudonymise
+    from rlrec.data.rewards import EventRewards, event_rewards
     from rlrec.data.sequences import Sequences
+    from rlrec.data.sessions import sessionise
     from rlrec.data.splits import (
+        rolling_windows,
         split_by_sequence,
         split_by_time,
         split_by_user,
@@ -47,8 +56,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentPolicy",
+    "CleaningPolicy",
     "ContentModel",
     "Estimate",
+    "EventRewards",
     "FactorizationModel",
     "GANConfig",
     "GreedyPolicy",
@@ -75,13 +86,21 @@ __all__ = [
     "UserKNNModel",
     "UserSimulator",
     "Vocabulary",
+    "check_log",
+    "download_log",
     "evaluate_policies",
     "evaluate_ranking",
+    "event_rewards",
+    "filter_k_core",
     "generate_sequences",
+    "ingest_log",
     "load_log",
     "load_model",
     "make_vec",
+    "pseudonymise",
+    "rolling_windows",
     "sequences_to_log",
+    "sessionise",
     "split_by_sequence",
     "split_by_time",
     "split_by_user",
@@ -99,10 +118,19 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "agents.training": ["train_agent"],
         "core.estimate": ["Estimate"],
         "data.catalog": ["ItemCatalog"],
+        "data.check": ["check_log"],
+        "data.cleaning_policy": ["CleaningPolicy"],
+        "data.download": ["download_log"],
+        "data.filters": ["filter_k_core"],
+        "data.ingest": ["ingest_log"],
         "data.load": ["load_log"],
+        "data.privacy": ["pseudonymise"],
+        "data.rewards": ["EventRewards", "event_rewards"],
+        "data.sessions": ["sessionise"],
         "data.log": ["InteractionLog"],
         "data.sequences": ["Sequences"],
         "data.splits": [
+            "rolling_windows",
             "split_by_sequence",
             "split_by_time",
             "split_by_user",

@@ -31,6 +31,7 @@ from rlrec.agents.offline_config import OfflineConfig
 from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.core.errors import CollapseError, InvalidArgumentError, MissingPropensityError
 from rlrec.core.progress import progress
+from rlrec.data.trajectories import Trajectories
 from rlrec.models.base import SequenceModel
 from rlrec.models.threads import torch_seed, torch_threads
 
@@ -63,6 +64,30 @@ class LoggedSteps:
             raise InvalidArgumentError(
                 "logged steps must begin with the first step of an episode, start[0] is not True"
             )
+
+    @classmethod
+    def from_trajectories(cls, episodes: Trajectories) -> LoggedSteps:
+        """Return the steps of collected episodes of single items, whose observations were kept.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If slates hold more than one item, or observations were not kept.
+        """
+        if episodes.slate_size != 1:
+            raise InvalidArgumentError(f"learning from a log needs single items, got slates of {episodes.slate_size}")
+        if episodes.observation is None:
+            raise InvalidArgumentError("the episodes hold no observations; collect them with keep_observations=True")
+        start = np.zeros(episodes.n_steps, np.bool_)
+        start[episodes.offsets[:-1]] = True
+        log_probs = episodes.behavior_log_probs
+        return cls(
+            observation=episodes.observation,
+            action=episodes.slate[:, 0],
+            reward=episodes.reward,
+            start=start,
+            behavior_probs=None if log_probs is None else np.exp(log_probs[:, 0]),
+        )
 
     def returns(self, gamma: float) -> NDArray[np.float64]:
         """Return the discounted return from each step to the end of its episode, (N,)."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlrec.agents.actor_critic import ActorCritic
+from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic
 from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, PPOConfig
 from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import ResidualActorCritic
@@ -66,7 +66,7 @@ class AgentPolicy(LogitPolicy):
         super().__init__(n_items, slate_size, seed=seed)
         self.network = network.eval()
         self.config = config
-        if observer is not None:
+        if observer is not None:  # roll-outs ask whether a policy has one: without, they give the environment's own
             self.observer = observer
 
     @property
@@ -103,27 +103,28 @@ class AgentPolicy(LogitPolicy):
         exclude_seen : bool
             Leave out the items of the history.
         """
-        observer = self._own_observer("recommends from histories")
+        observer = getattr(self, "observer", None)
+        if observer is None or isinstance(self.network, CandidateActorCritic):
+            raise NotReadyError(
+                "only an agent that acts on an observer's interest vectors recommends from histories; this one's "
+                f"network is a {type(self.network).__name__}"
+            )
         sequences = histories if isinstance(histories, Sequences) else observer.histories(histories)
         scores = self.network.logits(as_tensors(observer.interests(sequences)))
         items, _ = top_of(scores, sequences, k, exclude_seen=exclude_seen)
         ids: NDArray[Any] = observer.space.items.ids[items]
         return ids
 
-    def _own_observer(self, purpose: str) -> SequenceModel:
-        """Return the observer if the network acts on its interest vectors alone."""
-        if not isinstance(self.network, ResidualActorCritic | ResidualQNetwork):
-            raise NotReadyError(
-                f"only an agent that acts on an observer's interest vectors {purpose}; "
-                f"this one's network is a {type(self.network).__name__}"
-            )
-        return self.observer
-
     # ---- disk ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
         """Write the agent, and its observer in a sub-folder, as JSON and safetensors."""
-        observer = self._own_observer("can be saved")
+        if not isinstance(self.network, ResidualActorCritic | ResidualQNetwork):
+            raise NotReadyError(
+                "only an agent that starts as its observer can be saved; this one's network is a "
+                f"{type(self.network).__name__}"
+            )
+        observer = self.observer
         with artifact_parts(folder, f"{_OBSERVER}-") as parts:
             observer.save(parts)
             save_artifact(

@@ -7,6 +7,7 @@ with p frozen, w = 1 at the start and the correction 0, so that the best action 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -25,9 +26,9 @@ class QNetwork(ActorCritic):
         super().__init__()
         self.temperature = temperature
 
+    @abstractmethod
     def q_values(self, observation: Any) -> Tensor:
         """Return Q of all actions, (B, n_actions)."""
-        raise NotImplementedError  # pragma: no cover - both subclasses give it
 
     def logits(self, observation: Any) -> Tensor:
         """Return Q / temperature."""

@@ -169,8 +169,7 @@ def _network(
     if attraction is None:
         if not isinstance(env, RecommendationVectorEnv):
             raise InvalidArgumentError("attraction must be given where the environment has no observer model")
-        forecast, kappa = forecast_of(env.observer), env.simulator.config.kappa
-        attraction = lambda observation: forecast(observation).exp()  # noqa: E731
+        attraction, kappa = _Forecast(forecast_of(env.observer)), env.simulator.config.kappa
     return SlateQNetwork(
         shape[0],
         n_items,
@@ -181,6 +180,17 @@ def _network(
         kappa=kappa,
         temperature=config.temperature,
     )
+
+
+class _Forecast:
+    """The observer's p(item | interest) as attraction; kept apart from the network, which would learn it."""
+
+    def __init__(self, forecast: nn.Module) -> None:
+        self._forecast = forecast
+
+    def __call__(self, observation: Tensor) -> Tensor:
+        probs: Tensor = self._forecast(observation).exp()
+        return probs
 
 
 class _Learner:

@@ -56,13 +56,15 @@ def run(command: Command) -> int:
     from rlrec.cli.runs import data_summary, start_run
     from rlrec.core.artifacts import package_versions, write_json
     from rlrec.data.load import load_log
-    from rlrec.data.splits import split_by_time
+    from rlrec.data.splits import split_to_fit
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report_details import ReportDetails
     from rlrec.evaluation.report_tables import models_table
 
     log = load_log(command.log)
-    train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
+    train, valid, test, note = split_to_fit(log, valid=command.valid, test=command.test, seed=command.seed)
+    if note:
+        print(f"note: {note}")
     start_run(command.out, command)
     models, seconds = fit_models(train, valid, command)
     began = time.perf_counter()

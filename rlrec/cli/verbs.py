@@ -37,6 +37,8 @@ VERBS: dict[str, Verb] = {
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),
     "ope": Verb("rlrec.cli.ope", "judge a policy on another's log, or test the estimators where truth is known"),
+    "compare": Verb("rlrec.cli.compare", "compare a synthetic log with the real one: detectors, use, privacy"),
+    "augment": Verb("rlrec.cli.augment", "try synthetic sessions beside the real ones, and say what they are worth"),
     "report": Verb("rlrec.cli.report", "build a run's report.html again from its folder"),
     "doctor": Verb("rlrec.cli.doctor", "print versions, device and threads, and what is missing and how to get it"),
 }

@@ -273,13 +273,13 @@ def _fill(chunk: Chunk, rows: _Rows) -> None:
     bad = chunk.pop(BAD_VALUE, None)
     if bad is not None and rows.fill is not None:
         chunk[VALUE] = np.where(bad, rows.fill, chunk[VALUE])
-    if not rows.has_values and rows.fill is None:
+    if not rows.has_values:
         chunk.pop(VALUE, None)
 
 
 def _write(parts: list[Spool], data: Path, cleaner: Cleaner, rows: _Rows) -> None:
     """Sort each part and add it to the columns."""
-    names = [name for name in rows.spool.names if name in _OUT and (name != VALUE or rows.has_values or rows.fill)]
+    names = [name for name in rows.spool.names if name in _OUT and (name != VALUE or rows.has_values)]
     writers = {name: ColumnWriter(data / f"{_OUT[name]}.npy", COLUMN_TYPES[_OUT[name]], rows.n_rows) for name in names}
     n_duplicates, n_sessions, event_rows = 0, 0, Counter[int]()
     for spool in parts:

@@ -13,9 +13,9 @@ from rlrec.data.assemble import assemble
 from rlrec.data.builtin import load_builtin
 from rlrec.data.cleaning import Cleaner
 from rlrec.data.cleaning_policy import CleaningPolicy
-from rlrec.data.log import SESSION_ID, TIMESTAMP, InteractionLog
+from rlrec.data.log import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID, InteractionLog
 from rlrec.data.readers import read_raw
-from rlrec.data.readers.base import RawLog, ReadOptions
+from rlrec.data.readers.base import RawLog, ReadOptions, with_id_column
 from rlrec.data.readers.folder import read_side_table
 from rlrec.data.readers.frames import to_polars
 from rlrec.data.settling import MONTH_FIRST
@@ -54,7 +54,8 @@ def load_log(
     format : str, optional
         A name of `rlrec.data.readers.FORMATS`.
     items, users : table or path, optional
-        Features, with ``item_id`` or ``user_id``; they replace the tables that the layout brings.
+        Features, with ``item_id`` or ``user_id`` (or a well-known other name of it, such as ``asin``); they replace the
+        tables that the layout brings. A path may be CSV, Parquet or JSON lines.
     delimiter, header, encoding, quote
         For delimited text. ``header`` is a tuple of names where the file has none; ``quote=None`` makes quotes
         ordinary characters.
@@ -153,8 +154,8 @@ def open_source(
     )
     raw = read_raw(source, options, format=format)
     raw.name = raw.name if name is None else name
-    raw.items = raw.items if items is None else _side_table(items)
-    raw.users = raw.users if users is None else _side_table(users)
+    raw.items = raw.items if items is None else _side_table(items, ITEM_ID)
+    raw.users = raw.users if users is None else _side_table(users, USER_ID)
     return raw, Cleaner(policy, events=events)
 
 
@@ -180,5 +181,6 @@ def check_sessions(columns: Sequence[Sequence[str]]) -> None:
         )
 
 
-def _side_table(source: Any) -> pl.DataFrame:
-    return read_side_table(Path(source)) if isinstance(source, str | Path) else to_polars(source)
+def _side_table(source: Any, key: str) -> pl.DataFrame:
+    table = read_side_table(Path(source)) if isinstance(source, str | Path) else to_polars(source)
+    return with_id_column(table, key)

@@ -119,6 +119,45 @@ def split_leave_last_out(log: InteractionLog, *, n_valid: int = 1, n_test: int =
     return _parts(log, part)
 
 
+class FitSplit(NamedTuple):
+    """Three parts that models can be fitted and compared on."""
+
+    train: InteractionLog
+    valid: InteractionLog
+    test: InteractionLog
+    note: str
+    """Why the parts are not cut by time; empty where they are."""
+
+
+def split_to_fit(log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, seed: int = 0) -> FitSplit:
+    """Split by time; where that leaves a part without two behaviours in a row, as in a tiny log, by sequence.
+
+    Leaks nothing in the first case, the calendar in the second, which ``note`` says.
+
+    Raises
+    ------
+    DataError
+        If neither leaves something to learn in each part.
+    """
+    try:
+        parts = split_by_time(log, valid=valid, test=test)
+        reason = "" if all(map(_has_steps, parts)) else "a part of it would have no two behaviours in a row"
+    except DataError as error:
+        reason = str(error)
+    if reason:
+        parts = split_by_sequence(log, valid=valid, test=test, seed=seed)
+        if not all(map(_has_steps, parts)):
+            raise DataError(
+                f"{log.name!r} is too small to fit on: no split leaves two behaviours in a row in each part"
+            )
+        reason = f"the log was split by sequence and not by time ({reason}); the parts overlap in time"
+    return FitSplit(*parts, reason)
+
+
+def _has_steps(part: InteractionLog) -> bool:
+    return bool((part.sequences().lengths > 1).any())
+
+
 class Window(NamedTuple):
     """One step of a rolling evaluation."""
 

@@ -107,13 +107,13 @@ class Retriever:
 
 def _repeated(candidates: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return (B, C), True at -1 and at every occurrence of an item but its first."""
-    order = np.argsort(candidates, axis=1, kind="stable")
-    ordered = np.take_along_axis(candidates, order, axis=1)
-    again = np.zeros(candidates.shape, np.bool_)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    again |= ordered < 0
-    repeated = np.empty_like(again)
-    np.put_along_axis(repeated, order, again, axis=1)
+    n = candidates.shape[1]
+    repeated = candidates < 0
+    place = candidates.astype(np.int64) * n + np.arange(n)  # sorts by item, and by place within an item
+    place.sort(axis=1)
+    item = place // n
+    row, later = np.nonzero(item[:, 1:] == item[:, :-1])
+    repeated[row, place[row, later + 1] % n] = True
     return repeated
 
 

@@ -42,7 +42,7 @@ class ExactForecast:
 
     def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
         """Return an item for each of ``rows``."""
-        return inverse_cdf(self._log_probs[rows].double().exp(), uniform)
+        return inverse_cdf(self._log_probs[rows].exp().double(), uniform)
 
 
 class SampledForecast:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray, IntArray
+from rlrec.evaluation.columns import FloatArray, IntArray
 
 MAX_COEFFICIENTS = 5000
 """Most coefficients of a joint solve: 200 MB and about 10 s (chosen here)."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from scipy import optimize, stats
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray
+from rlrec.evaluation.columns import FloatArray
 
 
 def empirical_likelihood(weights: FloatArray, rewards: FloatArray) -> float:

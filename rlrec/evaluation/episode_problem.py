@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from rlrec.core.errors import InvalidArgumentError
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_terms import episode_evidence, return_range
 from rlrec.evaluation.estimation import Evidence, OffPolicyEstimate
 from rlrec.evaluation.fitted_q import fit_fqe
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
 
 

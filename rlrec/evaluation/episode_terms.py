@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.estimation import Evidence
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.support import UnitWeights, check_reward_range
 from rlrec.evaluation.terms import RatioTerms
 

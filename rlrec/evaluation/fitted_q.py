@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike
 
 from rlrec.core.checks import check_at_least, check_positive
 from rlrec.core.errors import DataError
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.columns import FloatArray
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.q_model import folds
 from rlrec.evaluation.regression import Predictor, Regressor, action_fitter, standardised
 from rlrec.evaluation.target import QValues, Target, gather

@@ -63,6 +63,7 @@ def expected_set_gains(scores: Tensor, relevant: Tensor, k: int) -> Gains:
 
     Examples
     --------
+    >>> import torch
     >>> gains = expected_set_gains(torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[True, False, True]]), k=2)
     >>> gains["precision"].item(), gains["recall"].item(), gains["average_precision"].item()
     (0.5, 0.5, 0.5)

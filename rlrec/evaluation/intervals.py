@@ -14,7 +14,7 @@ from scipy import special, stats
 
 from rlrec.core.checks import check_at_least, check_between, check_choice
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.terms import RatioTerms
 
 Method = Literal[

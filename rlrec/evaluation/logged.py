@@ -14,13 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlrec.core.errors import DataError, InvalidArgumentError, MissingPropensityError
+from rlrec.evaluation.columns import (
+    FloatArray,
+    IntArray,
+    check_context,
+    check_finite,
+    check_indices,
+    check_probs,
+    check_propensities,
+    code_ids,
+)
 
 if TYPE_CHECKING:
     import pandas
     import polars
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 COLUMNS = ("episode", "t", "action", "position", "reward", "behavior_prob", "cluster")
 """Column names that `LoggedBatch.from_pandas` and `LoggedBatch.from_polars` read."""
@@ -86,24 +93,24 @@ class LoggedBatch:
 
     def __post_init__(self) -> None:
         """Convert the columns, then check them."""
-        action = _indices("action", self.action)
+        action = check_indices("action", self.action)
         n = len(action)
         if n == 0:
             raise InvalidArgumentError("action must hold at least one row, got an empty array")
         self._set("action", action)
-        self._set("reward", _finite("reward", self.reward, (n,)))
+        self._set("reward", check_finite("reward", self.reward, (n,)))
         if self.behavior_prob is not None:
-            self._set("behavior_prob", _propensities(self.behavior_prob, n))
+            self._set("behavior_prob", check_propensities(self.behavior_prob, n))
         if self.behavior_probs is not None:
             self._set("behavior_probs", check_probs("behavior_probs", self.behavior_probs, n, int(action.max()) + 1))
         if self.context is not None:
-            self._set("context", _context(self.context, n))
+            self._set("context", check_context(self.context, n))
         for name in ("t", "position"):
             if getattr(self, name) is not None:
-                self._set(name, _indices(name, getattr(self, name), n))
+                self._set(name, check_indices(name, getattr(self, name), n))
         for name in ("episode", "cluster"):
             if getattr(self, name) is not None:
-                self._set(name, _codes(name, getattr(self, name), n))
+                self._set(name, code_ids(name, getattr(self, name), n))
         if self.episode is not None:
             self._check_order()
             self._check_clusters()
@@ -273,8 +280,8 @@ class LoggedBatch:
         >>> LoggedBatch.from_offsets([0, 2, 3], action=[0, 1, 0], reward=[1, 0, 1]).lengths
         array([2, 1])
         """
-        starts = _indices("offsets", offsets)
-        n = len(_indices("action", columns["action"]))
+        starts = check_indices("offsets", offsets)
+        n = len(check_indices("action", columns["action"]))
         if len(starts) < 2 or starts[0] != 0 or starts[-1] != n or np.any(np.diff(starts) <= 0):
             raise InvalidArgumentError(
                 f"offsets must rise from 0 to the number of rows ({n}), got {starts.tolist()[:8]}; empty "
@@ -300,80 +307,3 @@ class LoggedBatch:
                 f"the table must have the columns 'action' and 'reward', got none named {missing[0]!r}; rename yours"
             )
         return cls(**{**read, **given})
-
-
-def check_probs(name: str, probs: ArrayLike, n_rows: int, min_actions: int) -> FloatArray:
-    """Return a probability matrix (N, I) as float64, or raise a sentence; rows must sum to 1 within 1e-6."""
-    matrix = np.asarray(probs, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != n_rows or matrix.shape[1] < min_actions:
-        raise InvalidArgumentError(
-            f"{name} must have shape (N={n_rows}, I>={min_actions}), got {matrix.shape}; give a row for "
-            "each logged decision and a column for each action"
-        )
-    low = matrix.min()
-    if not low >= 0:
-        raise InvalidArgumentError(
-            f"{name} must hold probabilities of at least 0, got {low!s}; normalise scores with a softmax first"
-        )
-    gap = np.abs(matrix @ np.ones(matrix.shape[1]) - 1.0)
-    if not gap.max() <= 1e-6:
-        row = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
-        raise InvalidArgumentError(
-            f"{name} must have rows that sum to 1, got {matrix[row].sum():.6g} in row {row}; divide each row by its sum"
-        )
-    return matrix
-
-
-def _indices(name: str, values: ArrayLike, n: int | None = None) -> IntArray:
-    array = np.asarray(values)
-    if array.ndim != 1 or (n is not None and len(array) != n):
-        wanted = "one axis" if n is None else f"shape (N={n},)"
-        raise InvalidArgumentError(f"{name} must have {wanted}, got shape {array.shape}; pass one value for each row")
-    if array.dtype.kind not in "iu" and len(array):
-        raise InvalidArgumentError(
-            f"{name} must be an integer array, got {array.dtype}; encode ids to 0-based indices first"
-        )
-    if len(array) and array.min() < 0:
-        raise InvalidArgumentError(
-            f"{name} must be at least 0, got {array.min()} at row {int(array.argmin())}; drop padding rows"
-        )
-    return array.astype(np.int64, copy=False)
-
-
-def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.shape != shape:
-        raise InvalidArgumentError(f"{name} must have shape {shape}, got {array.shape}; pass one value for each row")
-    if not np.isfinite((array.min(), array.max())).all():  # NaN goes through both: no array of flags is made
-        row = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise InvalidArgumentError(
-            f"{name} must be finite, got {array.flat[row]!s} at row {row}; drop or impute such rows"
-        )
-    return array
-
-
-def _propensities(values: ArrayLike, n: int) -> FloatArray:
-    probs = _finite("behavior_prob", values, (n,))
-    if probs.min() <= 0 or probs.max() > 1:
-        row = int(np.flatnonzero((probs <= 0) | (probs > 1))[0])
-        raise InvalidArgumentError(
-            f"behavior_prob must lie in (0, 1], got {probs[row]!s} at row {row}; a logged action was "
-            "shown, so its probability is above 0"
-        )
-    return probs
-
-
-def _context(values: ArrayLike, n: int) -> FloatArray:
-    context = np.asarray(values, dtype=np.float64)
-    if context.ndim != 2 or len(context) != n:
-        raise InvalidArgumentError(
-            f"context must have shape (N={n}, d), got {context.shape}; pass one row of features for each decision"
-        )
-    return context
-
-
-def _codes(name: str, values: ArrayLike, n: int) -> IntArray:
-    array = np.asarray(values)
-    if array.shape != (n,):
-        raise InvalidArgumentError(f"{name} must have shape (N={n},), got {array.shape}; pass one id for each row")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64, copy=False)

@@ -11,7 +11,8 @@ from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.core.protocols import StochasticPolicy
 from rlrec.data.log import InteractionLog
 from rlrec.data.trajectories import Trajectories
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.columns import FloatArray
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.slate_draws import PlackettLuce, SlateDraw
 
 SlateProbability = Literal["slate", "cascade", "item"]

@@ -20,10 +20,11 @@ from scipy import linalg
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.evaluation.action_blocks import action_rows, check_coefficients, spread
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_terms import episode_evidence
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.target import Target, TargetLike
 from rlrec.evaluation.transitions import Transitions
 

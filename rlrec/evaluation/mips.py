@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 from rlrec.core.checks import check_positive
 from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
+from rlrec.evaluation.columns import FloatArray, IntArray
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, IntArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.problem import Problem
 from rlrec.evaluation.target import Target, TargetLike
 

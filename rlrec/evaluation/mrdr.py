@@ -24,10 +24,11 @@ from scipy import linalg
 from rlrec.core.checks import check_positive
 from rlrec.core.errors import MissingPropensityError
 from rlrec.evaluation.action_blocks import action_rows, check_coefficients, spread
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_problem import EpisodeProblem
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.q_model import folds
 from rlrec.evaluation.regression import standardised
 from rlrec.evaluation.sequential_ope import sequential_dr

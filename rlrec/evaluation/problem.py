@@ -10,9 +10,10 @@ import numpy as np
 
 from rlrec.core.checks import check_between, check_positive
 from rlrec.core.errors import InvalidArgumentError
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.estimation import Evidence, OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.slope import choose
 from rlrec.evaluation.support import UnitWeights, check_reward_range

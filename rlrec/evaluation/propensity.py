@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from rlrec.core.checks import check_at_least, check_positive
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.columns import FloatArray
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.q_model import folds
 from rlrec.evaluation.regression import standardised
 from rlrec.evaluation.target import gather

@@ -12,7 +12,8 @@ import numpy as np
 
 from rlrec.core.checks import check_at_least, check_positive
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import IntArray, LoggedBatch
+from rlrec.evaluation.columns import IntArray
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.regression import Regressor, action_fitter, standardised
 from rlrec.evaluation.target import QValues, Target, gather
 

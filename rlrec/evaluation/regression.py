@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray, IntArray
+from rlrec.evaluation.columns import FloatArray, IntArray
 
 _OUTER_VALUES = 1 << 21  # 16 MiB of outer products at a time
 

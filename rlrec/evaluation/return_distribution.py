@@ -17,11 +17,12 @@ import numpy as np
 
 from rlrec.core.checks import check_between
 from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_problem import EpisodeProblem
 from rlrec.evaluation.episode_terms import episode_evidence
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.target import TargetLike
 
 

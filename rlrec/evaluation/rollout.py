@@ -21,67 +21,8 @@ from rlrec.core.estimate import Estimate
 from rlrec.core.progress import progress
 from rlrec.core.protocols import Policy
 from rlrec.envs.vector import RecommendationVectorEnv
-from rlrec.evaluation.means import mean_estimate, ratio_estimate
-
-_REPLICATES = 200
-METRICS = ("return_", "clicks", "session_length", "coverage", "popularity_bias")
-
-
-@dataclass(frozen=True, eq=False)
-class PolicyRollout:
-    """What one policy earned; one entry a user, in the order of the user keys."""
-
-    return_: NDArray[np.float64]
-    """(n,) undiscounted sum of rewards of the session."""
-    clicks: NDArray[np.int64]
-    """(n,) shown items that were taken."""
-    session_length: NDArray[np.int64]
-    """(n,) slates answered."""
-    truncated: NDArray[np.bool_]
-    """(n,) cut off at the horizon rather than left."""
-    shown: NDArray[np.int64]
-    """(m, 2) distinct pairs (user, item) that were shown."""
-    popularity_sum: NDArray[np.float64]
-    """(n,) sum over shown items of their training popularity percentile."""
-    n_shown: NDArray[np.int64]
-    """(n,) items shown, repeats included."""
-    n_items: int
-    """Size of the catalogue."""
-
-    def estimate(self, metric: str) -> Estimate:
-        """Return a metric with its 95 % interval over users.
-
-        Parameters
-        ----------
-        metric : {"return_", "clicks", "session_length", "coverage", "popularity_bias"}
-            Coverage is the share of the catalogue shown to these users (it grows with their number). Popularity bias
-            is the mean training popularity percentile of what was shown: 0.5 for random items, near 1 for popular ones.
-        """
-        if metric == "coverage":
-            return self._coverage()
-        if metric == "popularity_bias":
-            return ratio_estimate(self.popularity_sum, self.n_shown)
-        if metric not in METRICS:
-            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-        return mean_estimate(getattr(self, metric))
-
-    def summary(self) -> dict[str, Estimate]:
-        """Return all metrics."""
-        return {metric: self.estimate(metric) for metric in METRICS}
-
-    def _coverage(self) -> Estimate:
-        """Bootstrap users for the spread only: a replicate has fewer distinct users, so its level is biased low."""
-        user, item = self.shown.T
-        n = len(self.return_)
-        value = len(np.unique(item)) / self.n_items
-        rng = np.random.default_rng(0)
-        covered = np.empty(_REPLICATES)
-        for replicate in range(_REPLICATES):
-            drawn = np.bincount(rng.integers(n, size=n), minlength=n)
-            covered[replicate] = len(np.unique(item[drawn[user] > 0])) / self.n_items
-        error = 1.96 * covered.std()
-        low, high = max(value - error, 0.0), min(value + error, 1.0)
-        return Estimate(value=value, low=low, high=high, n=n, effective_sample_size=float(n))
+from rlrec.evaluation.means import mean_estimate
+from rlrec.evaluation.policy_rollout import METRICS, PolicyRollout, popularity_percentile
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +49,7 @@ class RolloutResults:
         ----------
         metric : {"return_", "clicks", "session_length"}
         """
-        if metric not in METRICS[:3]:
-            raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS[:3])}, got {metric!r}")
-        difference = getattr(self[name], metric).astype(np.float64) - getattr(self[baseline], metric)
-        return mean_estimate(difference)
+        return mean_estimate(self[name].per_user(metric) - self[baseline].per_user(metric))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return plain values for ``summary.json``."""
@@ -184,7 +122,7 @@ def _roll(
     policy: Policy, env: RecommendationVectorEnv, n_users: int, seed: int, deterministic: bool, bar: Any
 ) -> PolicyRollout:
     """Step until every user below ``n_users`` had its session; a row that is through with one takes the next."""
-    tally = _Tally(n_users, popularity_percentile(env.observer.space.item_counts))
+    tally = _Tally(n_users, env.observer.space.item_counts)
     observation, infos = env.reset(seed=seed, options={"in_order": True})
     users, state = infos["user"], None  # (B,)
     start = np.ones(len(users), np.bool_)
@@ -208,9 +146,10 @@ def _roll(
 class _Tally:
     """Sums by user, filled step by step."""
 
-    def __init__(self, n_users: int, percentile: NDArray[np.float64]) -> None:
+    def __init__(self, n_users: int, item_counts: NDArray[np.int64]) -> None:
         self.n_users = n_users
-        self._percentile = percentile  # (I,)
+        self._percentile = popularity_percentile(item_counts)  # (I,)
+        self._item_share = (item_counts + 1) / (item_counts + 1).sum()
         self._return = np.zeros(n_users)
         self._clicks, self._length, self._n_shown = np.zeros((3, n_users), np.int64)
         self._truncated = np.zeros(n_users, np.bool_)
@@ -249,12 +188,5 @@ class _Tally:
             popularity_sum=self._popularity,
             n_shown=self._n_shown,
             n_items=n_items,
+            item_share=self._item_share,
         )
-
-
-def popularity_percentile(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return each item's mid-rank among training counts in (0, 1): the mean over the catalogue is one half."""
-    ordered = np.sort(counts)
-    below, upto = np.searchsorted(ordered, counts, side="left"), np.searchsorted(ordered, counts, side="right")
-    percentile: NDArray[np.float64] = (below + upto) / (2 * len(counts))
-    return percentile

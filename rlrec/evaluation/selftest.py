@@ -20,7 +20,7 @@ from rlrec.core.progress import progress
 from rlrec.core.protocols import StochasticPolicy
 from rlrec.envs.vector import RecommendationVectorEnv
 from rlrec.evaluation.collect import collect
-from rlrec.evaluation.logged import FloatArray
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.selftest_config import SelfTestConfig
 from rlrec.evaluation.selftest_tracks import TRACKS, Case, Run, TrackName
 

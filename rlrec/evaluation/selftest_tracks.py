@@ -14,8 +14,9 @@ from rlrec.core.estimate import Estimate
 from rlrec.core.protocols import StochasticPolicy
 from rlrec.data.trajectories import Trajectories
 from rlrec.evaluation import ope
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.fitted_q import fit_fqe
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.logged_trajectories import decisions, policy_probs, slate_probs, slates, target_slate_probs
 from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.slate_draws import PlackettLuce, SlateDraw, Slots

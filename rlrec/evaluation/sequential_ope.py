@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_problem import EpisodeProblem
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.problem import MODEL_NOTE
 from rlrec.evaluation.target import QLike, TargetLike
 

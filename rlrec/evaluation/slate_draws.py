@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray, IntArray
+from rlrec.evaluation.columns import FloatArray, IntArray
 
 
 class SlateDraw(Protocol):

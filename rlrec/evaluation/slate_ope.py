@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rlrec.core.errors import InvalidArgumentError
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.episode_terms import episode_evidence, return_range
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.target import QLike, QValues, Target, TargetLike
 
 Kind = Literal["sips", "iips", "rips"]

@@ -15,8 +15,8 @@ import numpy as np
 
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.estimate import Support
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.cressie_read import cressie_read_interval
-from rlrec.evaluation.logged import FloatArray
 
 MIN_EFFECTIVE_SAMPLE_SIZE = 1000.0
 """Gate on the effective sample size (issue 8: below it, CLT intervals of importance-weighted means were seen to

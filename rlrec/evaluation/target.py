@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.core.protocols import StochasticPolicy
-from rlrec.evaluation.logged import FloatArray, LoggedBatch, check_probs
+from rlrec.evaluation.columns import FloatArray, check_probs
+from rlrec.evaluation.logged import LoggedBatch
 
 Probs: TypeAlias = Callable[[Any], NDArray[Any]]
 TargetLike: TypeAlias = "Target | StochasticPolicy | Probs | ArrayLike"

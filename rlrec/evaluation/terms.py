@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from rlrec.core.errors import DataError
-from rlrec.evaluation.logged import FloatArray
+from rlrec.evaluation.columns import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.evaluation.logged import FloatArray, IntArray, LoggedBatch
+from rlrec.evaluation.columns import FloatArray, IntArray
+from rlrec.evaluation.logged import LoggedBatch
 
 
 @dataclass(frozen=True, eq=False)

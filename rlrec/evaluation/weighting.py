@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.estimation import OffPolicyEstimate
 from rlrec.evaluation.intervals import IntervalConfig
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.problem import Problem
 from rlrec.evaluation.target import TargetLike
 

@@ -99,12 +99,15 @@ def _without_each(whole: Sequences, n: int) -> Sequences:
     kept = np.ones((n, length), np.bool_)
     kept[np.arange(n), np.arange(length - n, length)] = False
     row = np.tile(np.arange(length), (n, 1))[kept]
+    offsets = np.arange(n + 1) * (length - 1)
+    gap = whole.gap[row]
+    gap[offsets[:-1] if length > 1 else []] = 0  # what now opens the sequence follows nothing
     return replace(
         whole,
-        offsets=np.arange(n + 1) * (length - 1),
+        offsets=offsets,
         item=whole.item[row],
         event=whole.event[row],
-        gap=whole.gap[row],
+        gap=gap,
         value=None if whole.value is None else whole.value[row],
         start=np.repeat(whole.start, n),
         user=np.repeat(whole.user, n),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -68,7 +69,7 @@ class Recommender(ABC):
     # ---- use ----------------------------------------------------------------------------------------------------
 
     def histories(self, histories: Iterable[Iterable[Hashable]]) -> Sequences:
-        """Return lists of raw item ids (oldest first, most frequent event, no known times) as sequences.
+        """Return lists of raw item ids, oldest first, as sequences: every behaviour of the log's usual event and gap.
 
         Raises
         ------
@@ -78,7 +79,11 @@ class Recommender(ABC):
         lists = [list(history) for history in histories]
         flat = self.space.items.index_of([id_ for history in lists for id_ in history])
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in lists])]).astype(np.int64)
-        return Sequences.from_items(flat, offsets)
+        sequences = Sequences.from_items(flat, offsets)
+        gap = np.full(len(flat), self.space.usual_gap, np.int64)
+        gap[offsets[:-1][sequences.lengths > 0]] = 0
+        event = np.full(len(flat), self.space.usual_event, np.int16)
+        return replace(sequences, event=event, gap=gap)
 
     @torch.no_grad()
     def recommend(

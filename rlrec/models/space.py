@@ -26,11 +26,25 @@ class BehaviourSpace:
     """Hash of the catalogue."""
     item_counts: NDArray[np.int64] = field(compare=False)
     """(I,) training rows of each item, for novelty and popularity."""
+    usual_event: int = field(default=0, compare=False)
+    """Most frequent event type: what a list of raw ids is taken for."""
+    usual_gap: int = field(default=0, compare=False)
+    """Most frequent bucket of the time between two behaviours, for the same."""
 
     @classmethod
     def of(cls, log: InteractionLog) -> BehaviourSpace:
         """Return the space of a training log."""
-        return cls(log.catalog.vocabulary, log.event_names, log.catalog.sha256, log.item_counts)
+        sequences = log.sequences()
+        later = np.ones(sequences.n_events, np.bool_)
+        later[sequences.offsets[:-1]] = False
+        return cls(
+            log.catalog.vocabulary,
+            log.event_names,
+            log.catalog.sha256,
+            log.item_counts,
+            usual_event=int(np.bincount(log.event, minlength=1).argmax()),
+            usual_gap=int(np.bincount(sequences.gap[later], minlength=1).argmax()),
+        )
 
     def check_log(self, log: InteractionLog) -> None:
         """Raise `CatalogMismatchError` unless ``log`` has the catalogue that the model was fitted on."""
@@ -45,7 +59,13 @@ class BehaviourSpace:
         ids = self.items.ids.tolist()
         if not all(isinstance(id_, int | str) for id_ in ids):
             raise ArtifactError("only integer and string item ids can be saved; convert the others to strings")
-        return {"item_ids": ids, "event_names": list(self.event_names), "item_counts": self.item_counts.tolist()}
+        return {
+            "item_ids": ids,
+            "event_names": list(self.event_names),
+            "item_counts": self.item_counts.tolist(),
+            "usual_event": self.usual_event,
+            "usual_gap": self.usual_gap,
+        }
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> BehaviourSpace:
@@ -56,4 +76,6 @@ class BehaviourSpace:
             event_names=tuple(content["event_names"]),
             catalog_sha256=artifact.catalog_sha256 or "",
             item_counts=np.asarray(content["item_counts"], np.int64),
+            usual_event=content.get("usual_event", 0),  # artifacts of before they were kept
+            usual_gap=content.get("usual_gap", 0),
         )

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import special
 
 from rlrec.core.estimate import Estimate
-from rlrec.evaluation.logged import FloatArray, LoggedBatch
+from rlrec.evaluation.columns import FloatArray
+from rlrec.evaluation.logged import LoggedBatch
 
 _N_TRUTH = 1_000_000  # contexts: the truth's own error is 3 % of a standard error at n = 500
 

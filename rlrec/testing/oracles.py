@@ -17,6 +17,7 @@ For (a, b, d, γ) = (1, 0.1, 0.5, 0.99), V* = 55.226 and the greedy policy gets 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,7 @@ FloatArray = NDArray[np.float32]
 _CLICK, _STAY, _TYPE = range(3)  # lanes
 
 
-class _World(VectorEnv[FloatArray, NDArray[np.int64], NDArray[Any]]):
+class _World(VectorEnv[FloatArray, NDArray[np.int64], NDArray[Any]], ABC):
     """Base: keys, clocks and autoreset in the same step; a subclass says what people are and do."""
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -95,14 +96,17 @@ class _World(VectorEnv[FloatArray, NDArray[np.int64], NDArray[Any]]):
         assert self._key is not None
         return self._rng.uniform(self._key, self._clock, lane=lane)
 
+    @abstractmethod
     def _start(self, rows: NDArray[np.bool_]) -> None:
-        raise NotImplementedError  # pragma: no cover - both worlds give it
+        """Let new people stand in ``rows`` (B,)."""
 
+    @abstractmethod
     def _observe(self) -> FloatArray:
-        raise NotImplementedError  # pragma: no cover
+        """Return everybody's observation, (B, D)."""
 
+    @abstractmethod
     def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
-        raise NotImplementedError  # pragma: no cover
+        """Return rewards (B,), who leaves (B,), and infos."""
 
 
 class LeaveWorld(_World):

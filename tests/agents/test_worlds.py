@@ -83,8 +83,10 @@ def test_any_world_of_flat_observations_can_be_trained_on_and_a_seed_repeats(nam
     observations = world.observations()
     assert np.array_equal(first.action_probs(observations), again.action_probs(observations))
     assert np.allclose(first.action_probs(observations).sum(axis=1), 1)
-    with pytest.raises(NotReadyError, match="only an agent that acts on an observer's interest vectors can be saved"):
+    with pytest.raises(NotReadyError, match="only an agent that starts as its observer can be saved"):
         first.save("nowhere")
+    with pytest.raises(NotReadyError, match="recommends from histories; this one's network is a Plain"):
+        first.recommend([["i0"]])
 
 
 def test_dqn_refuses_slates():

@@ -81,6 +81,14 @@ def test_faults_follow_the_policy_of_the_flags(tmp_path, capsys):
     assert "give --strict or --policy options, not both" in capsys.readouterr().err
 
 
+def test_the_mapping_may_stand_in_a_file(tmp_path, capsys):
+    (tmp_path / "log.csv").write_text("who,what,price\na,x,\nb,y,3\n")
+    mapping = 'columns = ["user_id=who", "item_id=what", "value=price"]\n[policy]\nbad_value = "mean"\n'
+    (tmp_path / "map.toml").write_text(mapping)
+    assert main(["data", "check", str(tmp_path / "log.csv"), "--config", str(tmp_path / "map.toml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_users"] == 2
+
+
 def test_a_query_and_a_file_without_header(tmp_path, capsys):
     pytest.importorskip("duckdb")
     path = tmp_path / "log.csv"

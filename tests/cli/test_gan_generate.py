@@ -126,3 +126,49 @@ def test_interrupted_gan_leaves_no_half_and_goes_on(source, trained, tmp_path, m
 
 def _value(cell) -> float:
     return cell["value"] if isinstance(cell, dict) else cell
+
+
+def test_a_log_is_written_only_if_it_gives_nobody_away(source, trained, tmp_path, capsys):
+    out = tmp_path / "synthetic.parquet"
+    gate = ["--log", str(source), "--out", str(out), "--n-users", "200"]
+    refused = main(["generate", str(trained), *gate, "--max-mia", "0.5"])
+    printed = capsys.readouterr().out
+    assert "membership inference: nearest neighbour" in printed
+    assert refused == (1 if "not written" in printed else 0)
+    assert out.exists() == (refused == 0)
+    assert main(["generate", str(trained), *gate, "--max-mia", "1.0"]) == 0
+    assert load_log(out).n_users == 200
+
+
+def test_a_gate_without_the_log_is_refused(trained, tmp_path, capsys):
+    assert main(["generate", str(trained), "--max-mia", "0.55", "--out", str(tmp_path / "s.csv")]) == 2
+    assert "--max-mia needs --log" in error_line(capsys)
+
+
+def test_compare_puts_detectors_use_and_privacy_in_the_summary(source, trained, tmp_path, capsys):
+    log = tmp_path / "synthetic.parquet"
+    assert main(["generate", str(trained), "--out", str(log), "--n-users", "100"]) == 0
+    assert main(["compare", str(source), str(log), "--out", str(tmp_path / "compare"), "--n-probe", "60"]) == 0
+    summary = json.loads((tmp_path / "compare" / "summary.json").read_text())
+    assert {"synthetic", "train_vs_real", "real_vs_real"} <= summary["synthetic"]["c2st_auc_gru"].keys()
+    assert 0.5 <= summary["privacy"]["leak"] <= 1
+    foreign = tmp_path / "foreign.csv"
+    cycle_log().to_pandas().assign(item_id="other").to_csv(foreign, index=False)
+    capsys.readouterr()
+    assert main(["compare", str(source), str(foreign), "--out", str(tmp_path / "no")]) == 2
+    assert "other" in error_line(capsys)
+
+
+def test_augment_says_what_it_was_worth_and_its_log_loads(source, tmp_path, capsys):
+    settings = ["--model.hidden-size", "8", "--model.embedding-size", "8", "--model.n-epochs", "1", "--shares", "0.5"]
+    assert main(["augment", str(source), "--out", str(tmp_path / "run"), *settings]) == 0
+    printed = capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())["augmentation"]
+    assert set(summary["test_ndcg@10"]) == {"nothing", "more_epochs", "disturbed", "synthetic"}
+    assert "validation chose" in printed
+    written = tmp_path / "run" / "augmented.parquet"
+    assert written.exists() == (summary["share"] > 0)
+    if written.exists():
+        log = load_log(written)
+        assert len(log.sequences()) == round(1.5 * 320)
+        assert log.n_items == N_ITEMS

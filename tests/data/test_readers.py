@@ -101,6 +101,22 @@ def test_amazon_reviews(tmp_path, review):
     assert log.value.tolist() == [5]
 
 
+def test_amazon_metadata_is_an_item_table(tmp_path):
+    files = {
+        "reviews.jsonl": '{"user_id": "A1", "parent_asin": "0007", "rating": 5, "timestamp": 1391040000000}\n',
+        "meta.jsonl": '{"parent_asin": "0007", "title": "Soap", "price": 3.5, "categories": ["Beauty", "Bath"]}\n',
+    }
+    write(tmp_path, **files)
+    (tmp_path / "meta.jsonl.gz").write_bytes(gzip.compress(files["meta.jsonl"].encode()))
+    for meta in ("meta.jsonl", "meta.jsonl.gz"):
+        log = load_log(tmp_path / "reviews.jsonl", items=tmp_path / meta)
+        assert log.catalog.describe(0) == "0007 (Soap)"
+        assert log.catalog.features["categories"].words() == ["Beauty|Bath"]
+    (tmp_path / "meta.jsonl").write_text("{broken\n")
+    with pytest.raises(DataError, match=r"meta\.jsonl' cannot be read as a table: .*; repair it, or convert it to CSV"):
+        load_log(tmp_path / "reviews.jsonl", items=tmp_path / "meta.jsonl")
+
+
 def test_retailrocket(tmp_path):
     header = "timestamp,visitorid,event,itemid,transactionid\n"
     properties = "timestamp,itemid,property,value\n"

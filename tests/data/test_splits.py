@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.filters import compact, filter_k_core, filter_lengths
+from rlrec.data.load import load_log
 from rlrec.data.log import InteractionLog
 from rlrec.data.splits import (
     rolling_windows,
@@ -15,6 +16,7 @@ from rlrec.data.splits import (
     split_by_time,
     split_by_user,
     split_leave_last_out,
+    split_to_fit,
 )
 
 
@@ -117,6 +119,25 @@ def test_no_window_is_trained_on_its_own_time_or_later(log, n_windows, n_train):
     assert sum(map(len, tests)) == len(set().union(*tests))
     if n_train is None:
         assert all(rows(a.train) <= rows(b.train) for a, b in pairwise(windows))
+
+
+@given(logs())
+def test_a_log_to_fit_is_split_by_time_where_that_leaves_steps_in_each_part(log):
+    by_time = tried(split_by_time, log)
+    found = tried(split_to_fit, log)
+    if found is None:
+        return
+    check_parts(log, found[:3], dropped=log.n_events)
+    assert all((part.sequences().lengths > 1).any() for part in found[:3])
+    good = by_time is not None and all((part.sequences().lengths > 1).any() for part in by_time)
+    assert good == (found.note == "")
+    if good:
+        assert [rows(part) for part in found[:3]] == [rows(part) for part in by_time]
+
+
+def test_the_tiny_fixture_can_be_fitted_on(shared_data):
+    found = split_to_fit(load_log(shared_data / "builtin" / "otto_fixture"))
+    assert found.note.startswith("the log was split by sequence and not by time (a part of it would have no two behav")
 
 
 def test_rolling_windows_by_hand():

@@ -1,5 +1,7 @@
 """Rollouts: every user once, the same people for all, arithmetic by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,24 @@ def test_too_few_users_or_no_policies_get_a_sentence(model):  # noqa: F811
         evaluate_policies({}, env)
     with pytest.raises(InvalidArgumentError, match="2 values"):
         mean_estimate(np.ones(1))
+
+
+def test_variety_and_novelty_by_hand():
+    made = replace(rollout([1, 2], shown=((0, 0), (0, 1), (1, 3))), item_share=np.array([0.5, 0.25, 0.125, 0.125]))
+    assert made.estimate("variety").value == 3 / 4  # two items shown to each; the second user saw one twice
+    assert made.estimate("novelty").value == pytest.approx((1 + 2 + 3) / 3)
+    with pytest.raises(InvalidArgumentError, match="item_share must be given for novelty, got None"):
+        rollout([1, 2]).estimate("novelty")
+
+
+def test_the_gap_between_groups_by_hand():
+    made = rollout([3, 5, 1, 4])
+    groups = np.array(["new", "new", "old", "old"])
+    assert {label: e.value for label, e in made.by_group(groups).items()} == {"new": 4.0, "old": 2.5}
+    gap = made.group_gap(groups)
+    half = Z_95 * np.sqrt(2 / 2 + 4.5 / 2)  # each group's variance over its two users
+    assert (gap.value, gap.high) == pytest.approx((1.5, 1.5 + half))
+    with pytest.raises(InvalidArgumentError, match="groups must give each of 4 users one of two or more labels"):
+        made.group_gap(np.zeros(4))
+    with pytest.raises(InvalidArgumentError, match="metric must be one of return_, clicks, session_length"):
+        made.group_gap(groups, "coverage")

@@ -12,6 +12,7 @@ import torch
 
 from rlrec.core.errors import ArtifactError, InvalidArgumentError, UnknownIdError
 from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import gap_bucket
 from rlrec.models.config import LSTMConfig
 from rlrec.models.content import ContentModel
 from rlrec.models.counting import MarkovModel, PopularityModel
@@ -133,3 +134,18 @@ def test_ties_go_to_the_lower_index():
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="'models/x' is no kind of model; the kinds are models/content"):
         model_class("models/x")
+
+
+def test_raw_ids_are_taken_for_the_usual_event_and_gap():
+    frame = pd.DataFrame(
+        {
+            "user_id": [1, 1, 1, 2, 2],
+            "item_id": ["a", "b", "a", "b", "a"],
+            "timestamp": [0, 100, 200, 0, 4],
+            "event": ["view", "cart", "view", "view", "view"],
+        }
+    )
+    model = PopularityModel.fit(InteractionLog.from_pandas(frame))
+    histories = model.histories([["a", "b"], [], ["b"]])
+    assert model.space.event_names[histories.event[0]] == "view"
+    assert histories.gap.tolist() == [0, gap_bucket(np.array([100.0])).item(), 0]

@@ -32,7 +32,19 @@ _SYNONYMS = {
         "member_id",
         "reviewerid",
     ),
-    ITEM_ID: ("item", "itemid", "movieid", "product_id", "productid", "sku", "asin", "video_id", "aid", "article_id"),
+    ITEM_ID: (
+        "item",
+        "itemid",
+        "movieid",
+        "product_id",
+        "productid",
+        "sku",
+        "parent_asin",
+        "asin",
+        "video_id",
+        "aid",
+        "article_id",
+    ),
     TIMESTAMP: ("time", "ts", "date", "datetime", "time_ms", "event_time", "created_at", "unixreviewtime"),
 }
 
@@ -108,6 +120,15 @@ def rename_map(found: list[str], columns: Mapping[str, str | int], source: str) 
     if missing:
         raise DataError(_no_column(missing[0], found, source))
     return result
+
+
+def with_id_column(table: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Return an item or user table with its id called ``key``; well-known other names of it are understood."""
+    if key in table.columns:
+        return table
+    named = {name.lower(): name for name in table.columns}
+    other = next((named[name] for name in _SYNONYMS[key] if name in named), None)
+    return table if other is None else table.rename({other: key})
 
 
 REST = "__rest"

@@ -10,6 +10,7 @@ from rlrec.core.errors import DataError
 from rlrec.data.readers.base import RawLog, ReadOptions
 from rlrec.data.readers.delimited import read_delimited, read_table
 from rlrec.data.readers.parquet import read_parquet_log
+from rlrec.data.readers.text import open_bytes
 
 _TEXT = tuple(f".{kind}{packed}" for kind in ("csv", "tsv", "txt") for packed in ("", ".gz", ".bz2", ".xz"))
 _ENDINGS = (".parquet", *_TEXT)
@@ -36,10 +37,14 @@ def read_side_table(path: Path) -> pl.DataFrame:
     """Read an item or user table from Parquet, delimited text or JSON lines."""
     if not path.is_file():
         raise DataError(f"{str(path)!r} does not exist; give a Parquet, CSV or JSON-lines file")
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    if path.suffix in (".jsonl", ".ndjson"):
-        return pl.read_ndjson(path)
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if {".jsonl", ".ndjson", ".json"} & set(path.suffixes):
+            with open_bytes(path) as file:
+                return pl.read_ndjson(file.read(), infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{str(path)!r} cannot be read as a table: {error}; repair it, or convert it to CSV") from error
     return read_table(path)
 
 

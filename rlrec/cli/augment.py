@@ -1,0 +1,124 @@
+"""``rlrec augment``: find out whether synthetic sequences beside the real ones make a better model, and write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from rlrec.cli.command import BaseCommand
+from rlrec.models.config import LSTMConfig
+
+if TYPE_CHECKING:
+    from rlrec.data.log import InteractionLog
+    from rlrec.data.sequences import Sequences
+    from rlrec.gan.augmentation import AugmentationResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(BaseCommand):
+    """Train a model on real and synthetic sequences and say what the synthetic ones were worth.
+
+    An LSTM and a Markov chain fitted on the training part give the sequences; how many are added, and whose, is chosen
+    by validation, which may choose none. Beside it stand nothing, more epochs, and swap/crop/mask. Writes
+    summary.json, config.toml, and augmented.parquet (training rows and the chosen synthetic ones) if any were chosen.
+    """
+
+    log: tyro.conf.Positional[str]
+    """"builtin:eshop2008", "builtin:online_retail", or a file or folder with a behaviour log."""
+    out: Path = Path("runs/augment")
+    """Folder for the results."""
+    valid: float = 0.1
+    """Share of the sessions, by time, that chooses."""
+    test: float = 0.1
+    """Share of the sessions, the latest, on which the arms are compared."""
+    shares: tuple[float, ...] = (0.5, 1.0, 3.0)
+    """Synthetic sequences for each real one that are tried; 0 is always tried."""
+    model: LSTMConfig = field(default_factory=lambda: LSTMConfig(embedding_size=64, hidden_size=96, n_epochs=10))
+    """The model that is trained in each arm, and the generator."""
+
+
+def run(command: Command) -> int:
+    """Fit generators, compare the arms, write."""
+    from rlrec.cli.runs import data_summary, start_run
+    from rlrec.core.artifacts import package_versions, write_json
+    from rlrec.data.load import load_log
+    from rlrec.data.splits import split_by_time
+    from rlrec.gan.augmentation import AugmentationConfig, compare_arms
+
+    config = AugmentationConfig(shares=command.shares, model=command.model)
+    log = load_log(command.log)
+    train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
+    start_run(command.out, command)
+    synthetic = _generators(train, valid, command)
+    result = compare_arms(train, valid, test, synthetic, config=config, seed=command.seed)
+    write_json(
+        command.out / "summary.json",
+        {
+            "data": data_summary(log),
+            "augmentation": {
+                "chosen": result.chosen,
+                "share": result.share,
+                "gain": result.gain,
+                "valid_ndcg@10": result.valid_ndcg,
+                "test_ndcg@10": {name: found.to_dict() for name, found in result.test_ndcg.items()},
+            },
+            "versions": package_versions(),
+            "seed": command.seed,
+        },
+    )
+    _say(result)
+    if result.share:
+        path = command.out / "augmented.parquet"
+        _write(train, synthetic[result.chosen], result.share, path)
+        print(f"training rows and synthetic ones: {path}")
+    return 0
+
+
+def _generators(train: InteractionLog, valid: InteractionLog, command: Command) -> dict[str, Sequences]:
+    from rlrec.gan.knobs import fit_sampling
+    from rlrec.gan.sampling import generate_sequences
+    from rlrec.models.counting import MarkovModel
+    from rlrec.models.lstm import LSTMModel
+
+    models = {
+        "lstm": LSTMModel.fit(train, valid=valid, config=command.model, seed=command.seed),
+        "markov": MarkovModel.fit(train),
+    }
+    real, watched, sampled = train.sequences(), valid.sequences(), {}
+    for name, model in models.items():
+        knobs = fit_sampling(model, real, watched, seed=command.seed)
+        n = round(max(command.shares) * len(real))
+        sampled[name] = generate_sequences(model, n, seed=command.seed, sampling=knobs)
+    return sampled
+
+
+def _say(result: AugmentationResult) -> None:
+    print("test NDCG@10 by what was added to the training rows:")
+    for name, found in result.test_ndcg.items():
+        print(f"  {name:12} {found}")
+    if result.share:
+        print(f"validation chose {result.share:g} sequences of {result.chosen!r} for each real one: {result.gain:+.1%}")
+    else:
+        print("validation chose to add nothing: no generator improved the model there")
+
+
+def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path) -> None:
+    """Write the training rows and the added ones; a real row stays as it was."""
+    import numpy as np
+    import polars as pl
+
+    from rlrec.core.artifacts import atomic_path
+    from rlrec.gan.sampling import sequences_to_log
+
+    added = sequences.select(np.arange(round(share * len(train.sequences()))))
+    frames = [log.to_polars() for log in (train, sequences_to_log(added, train))]
+    columns = [name for name in frames[0].columns if name in frames[1].columns]
+    text = [pl.col(name).cast(pl.String) for name in ("user_id", "session_id") if name in columns]
+    real, synthetic = (frame.select(columns).with_columns(text) for frame in frames)
+    if "session_id" in columns:  # the numbers of the two logs' sessions must not meet
+        synthetic = synthetic.with_columns((pl.lit("synthetic-") + pl.col("session_id")).alias("session_id"))
+    with atomic_path(path) as temporary:
+        pl.concat([real, synthetic], how="vertical_relaxed").write_parquet(temporary)

@@ -1,0 +1,66 @@
+"""Augmentation: the arms, the gate, and what a disturbance may and may not do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlrec.core.errors import InvalidArgumentError
+from rlrec.data.sequences import Sequences
+from rlrec.gan.augmentation import AugmentationConfig, _cropped, _masked, _swapped, compare_arms, disturbed, joined
+from rlrec.gan.sampling import generate_sequences
+from rlrec.models.config import LSTMConfig
+from rlrec.models.counting import MarkovModel, PopularityModel
+from tests.small import N_ITEMS, cycle_log
+
+MODEL = LSTMConfig(embedding_size=8, hidden_size=16, dropout=0.0, input_dropout=0.0, n_epochs=6, batch_tokens=32)
+SMALL = AugmentationConfig(shares=(2.0,), model=MODEL)
+
+
+def lists(sequences: Sequences) -> list[list[int]]:
+    return [part.tolist() for part in np.split(sequences.item, sequences.offsets[1:-1])]
+
+
+def test_each_disturbance_by_its_law():
+    real = cycle_log().sequences()
+    rng = np.random.default_rng(0)
+    for before, after in zip(lists(real), lists(_swapped(real, rng)), strict=True):
+        assert sorted(before) == sorted(after)
+        assert sum(x != y for x, y in zip(before, after, strict=True)) == 2
+    for before, after in zip(lists(real), lists(_cropped(real, rng)), strict=True):
+        assert any(before[i : i + len(after)] == after for i in range(len(before)))
+        assert len(after) == round(0.6 * len(before))
+    masked = _masked(real, N_ITEMS, rng)
+    assert np.array_equal(masked.lengths, real.lengths)
+    assert 0.1 < (masked.item != real.item).mean() < 0.25
+
+
+def test_a_disturbed_set_has_as_many_sequences_and_known_items():
+    real = cycle_log().sequences()
+    noisy = disturbed(real, N_ITEMS, seed=0)
+    assert len(noisy) == len(real)
+    assert noisy.item.max() < N_ITEMS
+    assert lists(joined(real, noisy)) == lists(real) + lists(noisy)
+
+
+def test_the_gate_takes_what_helps_and_leaves_what_does_not():
+    few, valid, test = cycle_log(6, 3), cycle_log(60, 1), cycle_log(60, 2)
+    good = generate_sequences(MarkovModel.fit(cycle_log(400, 9)), 60, seed=0)
+    bad = generate_sequences(PopularityModel.fit(cycle_log()), 60, seed=0)
+    config = replace(SMALL, shares=(10.0,))
+    helped = compare_arms(few, valid, test, {"good": good, "bad": bad}, config=config)
+    assert helped.chosen == "good"
+    assert helped.gain > 0
+    assert set(helped.test_ndcg) == {"nothing", "more_epochs", "disturbed", "synthetic"}
+    refused = compare_arms(few, valid, test, {"good": good}, config=replace(config, min_gain=10.0))
+    assert (refused.chosen, refused.share, refused.gain) == ("nothing", 0.0, 0.0)
+
+
+def test_too_few_sequences_and_empty_shares_are_refused():
+    real = cycle_log()
+    with pytest.raises(InvalidArgumentError, match=r"generator 'lstm' must give 240 sequences .*, got 5; sample more"):
+        compare_arms(real, real, real, {"lstm": real.sequences().select(np.arange(5))}, config=SMALL)
+    with pytest.raises(InvalidArgumentError, match="shares must be above 0"):
+        AugmentationConfig(shares=(0.0,))
