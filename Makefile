@@ -3,6 +3,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 TRIES ?= 20
+MINUTES ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
@@ -19,7 +20,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-learning test-kill test-report lint examples bench bench-quick bench-page docs clean
+.PHONY: help demo test test-learning test-kill fuzz test-report lint examples bench bench-quick bench-page docs clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ test-learning: $(DEV) ## the tests that train something for more than a few seco
 
 test-kill: $(DEV) ## kill, fill, lock and double every long verb TRIES times (20), and write the table into the docs
 	$(SINGLE) PYTHONPATH=. $(BIN)/python tests/kill/ordeal.py --tries $(TRIES) --page
+
+fuzz: $(DEV) ## random and mutated files into every reader and loader for MINUTES (5)
+	$(SINGLE) PYTHONPATH=. $(BIN)/python -W ignore tests/hostile/fuzz.py --minutes $(MINUTES)
 
 test-report: $(DEV) build/axe/node_modules ## the report in Chromium, with axe-core from npm (needs npm and chromium)
 	$(SINGLE) $(BIN)/python -m pytest tests/evaluation/test_report_in_browser.py

@@ -277,12 +277,29 @@ class LSTMModel(SequenceModel):
         if "item_features" not in artifact.arrays:
             raise ArtifactError("the weights hold no 'item_features'; this folder was not written by LSTMModel.save")
         features = torch.from_numpy(artifact.arrays["item_features"].copy())
+        _check_sizes(artifact, (len(space.items), len(space.event_names), features, config))
         network = SequenceNetwork(len(space.items), len(space.event_names), features, config)
         try:
             network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()})
         except RuntimeError as error:
             raise ArtifactError(f"the weights do not fit the config in the manifest: {error}") from error
         return cls(network, space, Calibration.from_dict(artifact.content["calibration"]))
+
+
+def _check_sizes(artifact: Artifact, parts: tuple[int, int, Tensor, LSTMConfig]) -> None:
+    """Refuse a config whose network is not that of the weights, before memory is asked for what it claims."""
+    n_items, n_events, features, config = parts
+    try:
+        with torch.device("meta"):
+            claimed = SequenceNetwork(n_items, n_events, features.to("meta"), config).state_dict()
+    except RuntimeError as error:  # larger than torch can count
+        raise ArtifactError(f"the config in the manifest describes no network: {error}") from error
+    wrong = [name for name, tensor in claimed.items() if artifact.arrays.get(name, np.empty(0)).shape != tensor.shape]
+    if wrong:
+        raise ArtifactError(
+            f"the weights do not fit the config in the manifest: {wrong[0]!r} should have the shape "
+            f"{tuple(claimed[wrong[0]].shape)}; the folder was changed, make the model again"
+        )
 
 
 def _checkpoint(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rlrec.data.readers.text import TextBlock, inside_quotes, record_ends, text_
 
 _DELIMITERS = (",", "\t", ";", "|")
 RAGGED, REPEATED_HEADER = "ragged row (more or fewer fields than the header)", "repeated header"
+_MOST_COLUMNS = 10_000  # of a log; the widest that is known has some hundred (chosen here)
 _INNER = "\x1f"  # stands for a delimiter of several characters, which Polars cannot cut at
 
 
@@ -143,6 +145,11 @@ def sniff_delimiter(line: str) -> str:
 
 
 def _names(first: bytes, delimiter: str, options: ReadOptions, path: Path) -> list[str]:
+    if first.count(delimiter.encode()) >= _MOST_COLUMNS:
+        raise DataError(
+            f"{str(path)!r} has more than {_MOST_COLUMNS:,} columns, so it is no log of one behaviour a row; give a "
+            "file with user_id, item_id and timestamp"
+        )
     if isinstance(options.header, tuple):
         names = list(options.header)
     else:
@@ -150,9 +157,12 @@ def _names(first: bytes, delimiter: str, options: ReadOptions, path: Path) -> li
         line = first.decode().strip("\r\n").replace(delimiter, inner)
         quote = options.quote
         cut = [line.split(inner)] if quote is None else csv.reader([line], delimiter=inner, quotechar=quote)
-        fields = next(iter(cut), [])
+        try:
+            fields = next(iter(cut), [])
+        except csv.Error as error:
+            raise DataError(f"the first row of {str(path)!r} is no row of column names: {error}") from error
         names = [name.strip() for name in fields] if options.header else [str(i) for i in range(len(fields))]
-    twice = next((name for name in names if name and names.count(name) > 1), None)
+    twice = next((name for name, n in Counter(names).items() if name and n > 1), None)
     if twice is not None:
         raise DataError(
             f"{str(path)!r} has the column {twice!r} twice; rename one, or name all columns with header=(...) "
@@ -172,7 +182,11 @@ def _parse(text: TextBlock, names: list[str], delimiter: str, quote: str | None)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass  # a long and a short record cancelled out: the careful way below finds and counts both
     data, n_ragged = _without_ragged(data, len(names), delimiter, quote)
-    return Block(_polars(data, names, delimiter, quote), {RAGGED: n_ragged} if n_ragged else {}, fixed)
+    try:
+        frame = _polars(data, names, delimiter, quote)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:  # quotes that close nowhere, or too early
+        raise DataError(f"a row cannot be cut into {len(names)} fields: {error}") from error
+    return Block(frame, {RAGGED: n_ragged} if n_ragged else {}, fixed)
 
 
 def _counts_agree(data: bytes, n_fields: int, delimiter: str, quote: str | None) -> bool:
