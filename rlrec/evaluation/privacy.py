@@ -128,8 +128,12 @@ def audit_privacy(
 
     Examples
     --------
+    A training set given out as it is. Sessions of one or two items are everybody's, so only longer ones can give their
+    owners away:
+
     >>> import rlrec
-    >>> train, valid, test = (part.sequences() for part in rlrec.split_by_time(rlrec.load_log("builtin:eshop2008")))
+    >>> parts = (part.sequences() for part in rlrec.split_by_time(rlrec.load_log("builtin:eshop2008")))
+    >>> train, valid, test = (sequences.select(sequences.lengths >= 5) for sequences in parts)
     >>> copied = audit_privacy(train, train, test, max_n=200)
     >>> copied.nearest.value > 0.9
     True
