@@ -124,7 +124,7 @@ def test_download_says_the_licence_and_the_next_step(tmp_path, capsys, monkeypat
     monkeypatch.setattr(download, "download_log", lambda name, out, accept_licence: out / name)
     assert data_download.run(data_download.Command(name="open-bandit", out=tmp_path)) == 0
     printed = capsys.readouterr().out
-    assert "licence: CC BY 4.0" in printed
+    assert "licence: read the terms before use" in printed
     assert f"rlrec data check {tmp_path / 'open-bandit'}" in printed
 
 
