@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -197,18 +196,6 @@ def summary(results: dict[str, dict[str, Any] | None], n_rows: int) -> dict[str,
     }
 
 
-def _flags() -> list[str]:
-    return [argument for argument in sys.argv[1:] if argument.startswith("--")]
-
-
-def machine() -> dict[str, Any]:
-    """Return what the numbers depend on."""
-    from rlrec.core.artifacts import package_versions
-
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    return {"versions": package_versions(), "machine": platform.machine(), "cores": os.cpu_count(), "commit": commit}
-
-
 def main() -> None:
     """Generate, measure, print; with ``--out`` write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -229,10 +216,10 @@ def main() -> None:
         results = {name: run_step(name, Path(scratch)) for name in STEPS}
     numbers = summary(results, n_rows)
     if arguments.out is not None and not arguments.quick:
-        name = "bench_data_integer_ids.json" if arguments.integer_ids else "bench_data.json"
-        record = {"numbers": numbers, "steps": results, "rows": n_rows, "flags": _flags(), **machine()}
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        from record import record  # imports rlrec, whose cost would stand in the steps' memory
+
+        name = "bench_data_integer_ids" if arguments.integer_ids else "bench_data"
+        record(name, {**numbers, "rows": n_rows, "steps": results}, arguments.out, seed=0)
     print(json.dumps(numbers) if arguments.json else "\n".join(f"{key}: {value}" for key, value in numbers.items()))
 
 

@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,9 +21,9 @@ import numpy as np
 import pandas as pd
 import torch
 from model_sets import SETS, BenchSet
+from record import record
 
 import rlrec
-from rlrec.core.artifacts import package_versions, write_json
 from rlrec.data.log import InteractionLog
 from rlrec.evaluation.gains import expected_gains
 from rlrec.evaluation.ranking import RankingResult
@@ -317,11 +314,11 @@ def main() -> None:
     parser.add_argument("--no-cold", action="store_true", help="leave the cold start out")
     parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args()
-    record = measure(options)
+    results = measure(options)
     if options.out is not None and not options.quick:
-        write_json(options.out / f"models-{'-'.join(options.sets) or 'cold-users'}.json", record)
+        record(f"models-{'-'.join(options.sets) or 'cold-users'}", results, options.out, seed=0)
     if options.json:
-        print(json.dumps({key: record[key] for key in LINE}, allow_nan=False))
+        print(json.dumps({key: results[key] for key in LINE}, allow_nan=False))
 
 
 LINE = (
@@ -337,7 +334,7 @@ LINE = (
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run what was asked for and return the record."""
+    """Run what was asked for and return the results."""
     sets, seeds = (["eshop2008"], 1) if options.quick else (options.sets, options.seeds)
     quality, cold = {}, {}
     for name in sets:
@@ -352,11 +349,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     users = cold_users(options.data) if not sets else None
     if users is not None:
         print(f"cold users: {json.dumps(users)}")
-    record = {
-        "command": " ".join(sys.argv),
-        "commit": commit(),
-        "versions": package_versions(),
-        "machine": {"processor": processor(), "python": platform.python_version()},
+    results = {
         "seeds": list(range(seeds)),
         "ratio_recbole_gru4rec": None,
         "ratio_recbole_sasrec": None,
@@ -365,11 +358,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "cold_items": cold,
         "cold_users": users,
     }
-    return record | speed(options)
+    return results | speed(options)
 
 
 def speed(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the speed part of the record; null where it was not asked for."""
+    """Return the speed part of the results; null where it was not asked for."""
     keys = ("targets_per_cpu_s", "gemm_share", "sampled_softmax_slowdown", "one_user_ms", "recommend_gemm_share")
     if options.no_speed:
         return dict.fromkeys(keys)
@@ -404,21 +397,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(entry) for key, entry in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.is_file()
-        else []
-    )
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -61,32 +61,33 @@ def rate(measured: dict[str, Any]) -> str:
     return f"{measured['targets_per_cpu_s']:,.0f} targets/CPU s, {measured['gemm_share']:.0%} of the GEMM rate"
 
 
-def speed(record: dict[str, Any]) -> str:
+def speed(results: dict[str, Any], processor: str) -> str:
     """Return training, inference and memory."""
     rows = {
-        "training, fast setting": rate(record),
-        "training, accurate setting": rate(record["accurate"]),
-        "100,000 items (sampled) against 3,000 (full)": f"{record['sampled_softmax_slowdown']:.2f} times slower",
-        "one user, one event, top 10 of 3,400 items": f"{record['one_user_ms']:.2f} ms, median",
-        "`recommend`, 10,000 items": f"{record['recommend_gemm_share']:.0%} of the GEMM rate",
-        "peak memory of the whole benchmark process": f"{record['peak_mb']:,.0f} MB",
+        "training, fast setting": rate(results),
+        "training, accurate setting": rate(results["accurate"]),
+        "100,000 items (sampled) against 3,000 (full)": f"{results['sampled_softmax_slowdown']:.2f} times slower",
+        "one user, one event, top 10 of 3,400 items": f"{results['one_user_ms']:.2f} ms, median",
+        "`recommend`, 10,000 items": f"{results['recommend_gemm_share']:.0%} of the GEMM rate",
+        "peak memory of the whole benchmark process": f"{results['peak_mb']:,.0f} MB",
     }
     lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-    return f"**Speed**, ml-100k, one thread of {record['machine']['processor']}.\n\n" + "\n".join(lines) + "\n"
+    return f"**Speed**, ml-100k, one thread of {processor}.\n\n" + "\n".join(lines) + "\n"
 
 
 def main() -> None:
     for path in sorted(Path(sys.argv[1]).glob("models-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
+        results = record["results"]
         print(f"<!-- {path.name}: commit {record['commit'][:12]} -->\n")
-        for name, result in record["quality"].items():
+        for name, result in results["quality"].items():
             print(quality(name, result))
-        for name, result in record["cold_items"].items():
+        for name, result in results["cold_items"].items():
             print(cold(name, result))
-        if record["targets_per_cpu_s"] is not None:
-            print(speed(record))
-        if record["cold_users"] and not record["quality"]:
-            print(users(record["cold_users"]))
+        if results["targets_per_cpu_s"] is not None:
+            print(speed(results, record["machine"]["processor"]))
+        if results["cold_users"] and not results["quality"]:
+            print(users(results["cold_users"]))
 
 
 if __name__ == "__main__":

@@ -45,11 +45,15 @@ def page(paths: list[Path]) -> str:
 def section(record: dict[str, Any]) -> str:
     """Return one benchmark's part: where it comes from, then its figures."""
     machine = record.get("machine", {})
-    lines = [
-        f"\n## {record['benchmark']}\n",
-        f"`{' '.join(record.get('command', []))}`, commit `{record.get('commit')}`, {record.get('utc', '')[:10]}, "
-        f"seed {record.get('seed')}, {machine.get('processor')}, {machine.get('cores')} cores.\n",
-    ]
+    known = {
+        f"`{' '.join(record.get('command', []))}`": True,
+        f"commit `{record.get('commit')}`": True,
+        record.get("utc", "")[:10]: "utc" in record,
+        f"seed {record.get('seed')}": True,
+        machine.get("processor"): "processor" in machine,
+        f"{machine.get('cores')} cores": "cores" in machine,
+    }
+    lines = [f"\n## {record['benchmark']}\n", ", ".join(fact for fact, stated in known.items() if stated) + ".\n"]
     plain, tables = split(record.get("results", {}))
     if plain:
         lines.append(table(["figure", "value"], [[f"`{name}`", cell(value)] for name, value in plain]))

@@ -43,3 +43,12 @@ def test_a_record_becomes_a_section(program, tmp_path):
 
 def test_without_records_the_page_says_so(program):
     assert program.page([]).endswith("Nothing has been recorded yet.\n")
+
+
+def test_every_kept_record_has_its_section(program):
+    kept = sorted(program.RESULTS.glob("*.json"))
+    assert kept
+    text = program.page(kept)
+    for path in kept:
+        assert f"\n## {json.loads(path.read_text(encoding='utf-8'))['benchmark']}\n" in text
+    assert "None" not in text
