@@ -109,7 +109,7 @@ class AgentPolicy(LogitPolicy):
                 "only an agent that acts on an observer's interest vectors recommends from histories; this one's "
                 f"network is a {type(self.network).__name__}"
             )
-        sequences = histories if isinstance(histories, Sequences) else observer.histories(histories)
+        sequences = observer.as_sequences(histories)
         scores = self.network.logits(as_tensors(observer.interests(sequences)))
         items, _ = top_of(scores, sequences, k, exclude_seen=exclude_seen)
         ids: NDArray[Any] = observer.space.items.ids[items]

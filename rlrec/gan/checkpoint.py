@@ -15,6 +15,7 @@ from rlrec.core.config import config_to_dict
 from rlrec.core.errors import ArtifactError
 from rlrec.gan.collapse import Breadth
 from rlrec.models.calibration import Calibration
+from rlrec.models.checkpoint import optimizer_tensors, restore_optimizer, under
 
 if TYPE_CHECKING:
     from rlrec.gan.arms import Arm
@@ -48,9 +49,9 @@ def save_progress(training: AdversarialTraining, folder: Path) -> None:
     for name, arm in _arms(training).items():
         tensors |= {f"{name}/weights/{key}": value for key, value in arm.model.network.state_dict().items()}
         tensors |= {f"{name}/best/{key}": value for key, value in arm.best_weights.items()}
-        tensors |= _flatten(arm.optimizer, f"{name}/optimizer")
+        tensors |= optimizer_tensors(arm.optimizer, f"{name}/optimizer/")
     tensors |= {f"judge/weights/{key}": value for key, value in training.discriminator.state_dict().items()}
-    tensors |= _flatten(training.judge_optimizer, "judge/optimizer")
+    tensors |= optimizer_tensors(training.judge_optimizer, "judge/optimizer/")
     best = {name: [arm.best_auc, arm.best_round] for name, arm in _arms(training).items()}
     calibration = {
         name: [arm.model.calibration.to_dict(), arm.best_calibration.to_dict()] for name, arm in _arms(training).items()
@@ -89,13 +90,13 @@ def load_progress(training: AdversarialTraining, folder: Path) -> None:
         )
     tensors = {name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()}
     for name, arm in _arms(training).items():
-        arm.model.network.load_state_dict(_under(tensors, f"{name}/weights/"))
-        arm.best_weights = _under(tensors, f"{name}/best/")
+        arm.model.network.load_state_dict(under(tensors, f"{name}/weights/"))
+        arm.best_weights = under(tensors, f"{name}/best/")
         arm.best_auc, arm.best_round = artifact.content["best"][name]
         arm.model.calibration, arm.best_calibration = map(Calibration.from_dict, artifact.content["calibration"][name])
-        _restore(arm.optimizer, _under(tensors, f"{name}/optimizer/"))
-    training.discriminator.load_state_dict(_under(tensors, "judge/weights/"))
-    _restore(training.judge_optimizer, _under(tensors, "judge/optimizer/"))
+        restore_optimizer(arm.optimizer, under(tensors, f"{name}/optimizer/"))
+    training.discriminator.load_state_dict(under(tensors, "judge/weights/"))
+    restore_optimizer(training.judge_optimizer, under(tensors, "judge/optimizer/"))
     plain = dict(artifact.content["progress"])
     breadth = plain.pop("first_breadth")
     training.at = Progress(first_breadth=None if breadth is None else Breadth(*breadth), **plain)
@@ -118,21 +119,3 @@ def _identity(training: AdversarialTraining) -> dict[str, Any]:
         "n_events": training.real.n_events,
         "n_valid": training.watched.n_events,
     }
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _flatten(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
-    """Return an Adam's moments as named tensors."""
-    state = optimizer.state_dict()["state"]
-    return {f"{prefix}/{index}/{key}": value for index, row in state.items() for key, value in row.items()}
-
-
-def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, key = name.split("/")
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

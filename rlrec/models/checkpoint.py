@@ -59,8 +59,7 @@ class TrainingCheckpoint:
         tensors = {f"weights/{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best/{name}": tensor for name, tensor in (progress.best_weights or {}).items()}
         for number, optimizer in enumerate(optimizers):
-            for index, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer/{number}/{index}/{name}": value for name, value in state.items()}
+            tensors |= optimizer_tensors(optimizer, f"optimizer/{number}/")
         tensors["torch_rng"] = torch.get_rng_state()
         content = {
             "identity": self.identity,
@@ -82,15 +81,15 @@ class TrainingCheckpoint:
         if content["identity"] != self.identity:
             return False
         tensors = {name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()}
-        network.load_state_dict(_under(tensors, "weights/"))
+        network.load_state_dict(under(tensors, "weights/"))
         for number, optimizer in enumerate(optimizers):
-            _restore_optimizer(optimizer, _under(tensors, f"optimizer/{number}/"))
+            restore_optimizer(optimizer, under(tensors, f"optimizer/{number}/"))
         torch.set_rng_state(tensors["torch_rng"])
         progress.rng.bit_generator.state = content["rng"]
         progress.epoch, progress.history = content["epoch"], content["history"]
         progress.best = math.inf if content["best"] is None else content["best"]
         progress.best_epoch = content["best_epoch"]
-        progress.best_weights = _under(tensors, "best/") or None
+        progress.best_weights = under(tensors, "best/") or None
         return True
 
     def remove(self) -> None:
@@ -98,11 +97,18 @@ class TrainingCheckpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _under(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
-    return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
+def under(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``start``, by the rest of the name."""
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, start: str) -> dict[str, Tensor]:
+    """Return an optimizer's state as tensors named ``start`` + ``index/name``."""
+    states = optimizer.state_dict()["state"].items()
+    return {f"{start}{index}/{name}": value for index, state in states for name, value in state.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Load ``index/name`` tensors as the optimizer's state; its settings are the config's."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

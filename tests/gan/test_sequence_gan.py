@@ -66,18 +66,24 @@ def test_the_same_seed_gives_the_same_gan_and_another_one_another():
     assert not np.array_equal(weights(other.adversarial), weights(fitted().adversarial))
 
 
-def test_a_killed_run_goes_on_to_the_same_result(tmp_path, monkeypatch):
+def kill_in_round(number, folder, monkeypatch) -> None:
+    """Start a run in ``folder`` and interrupt it at the beginning of a round."""
     real_round = AdversarialTraining._round
 
     def killed(self, round_, metrics):
-        if round_ == 5:
+        if round_ == number:
             raise KeyboardInterrupt
         real_round(self, round_, metrics)
 
     with monkeypatch.context() as patch:
         patch.setattr(AdversarialTraining, "_round", killed)
         with pytest.raises(KeyboardInterrupt):
-            fit(folder=tmp_path)
+            fit(folder=folder)
+
+
+def test_a_killed_run_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    real_round = AdversarialTraining._round
+    kill_in_round(5, tmp_path, monkeypatch)
     rounds = []
     monkeypatch.setattr(AdversarialTraining, "_round", lambda s, r, m: (rounds.append(r), real_round(s, r, m)))
     resumed = fit(folder=tmp_path)
@@ -89,17 +95,7 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
-    real_round = AdversarialTraining._round
-
-    def killed(self, round_, metrics):
-        if round_ == 3:
-            raise KeyboardInterrupt
-        real_round(self, round_, metrics)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AdversarialTraining, "_round", killed)
-        with pytest.raises(KeyboardInterrupt):
-            fit(folder=tmp_path)
+    kill_in_round(3, tmp_path, monkeypatch)
     with pytest.raises(ArtifactError, match="other settings, data or seed"):
         fit(folder=tmp_path, seed=1)
 
