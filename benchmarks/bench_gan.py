@@ -23,7 +23,6 @@ from scipy import stats
 import rlrec
 from rlrec.data.log import InteractionLog
 from rlrec.evaluation.fidelity import Comparison
-from rlrec.evaluation.sequence_features import item_categories
 from rlrec.gan.augmentation import AugmentationConfig, compare_arms
 from rlrec.gan.knobs import fit_sampling
 from rlrec.gan.sampling_config import SamplingConfig
@@ -64,7 +63,7 @@ def measure(parts: tuple[InteractionLog, ...], seed: int, quick: bool) -> dict[s
     arms = {"model": gan.kept, "adversarial": "adversarial", "control": "control"}
     sets = {name: gan.draw(n, seed=seed + 1, arm=arm) for name, arm in arms.items()}
     sets["mle_plain"] = gan.draw(n, seed=seed + 1, arm="init", sampling=SamplingConfig())
-    found = Measures(parts, Comparison(real[2], real[0], item_categories(train), seed, 1_500), seed)
+    found = Measures(parts, Comparison.of(*parts, seed=seed, max_n=1_500), seed)
     use = found.usefulness(sets)
     generators = {"model": gan.model, "adversarial": gan.adversarial, "control": gan.control, "mle_plain": init}
     table = {

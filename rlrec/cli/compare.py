@@ -46,20 +46,18 @@ def run(command: Command) -> int:
     from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.privacy import audit_privacy
     from rlrec.evaluation.report_tables import metrics_table
-    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.evaluation.utility import training_utility
 
     log = load_log(command.real)
     synthetic = over_catalog(load_log(command.synthetic), log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
     start_run(command.out, command)
-    parts = [part.sequences() for part in (train, valid, test)]
     sampled = synthetic.sequences()
-    compared = Comparison(parts[2], parts[0], item_categories(log), command.seed, command.n_probe)
-    table: dict[str, Any] = compared.table({"synthetic": sampled}, other_real=parts[1])
+    compared = Comparison.of(train, valid, test, seed=command.seed, max_n=command.n_probe)
+    table: dict[str, Any] = compared.table({"synthetic": sampled})
     use = training_utility({"real": train, "synthetic": synthetic}, test, seed=command.seed)
     table["tstr_ndcg@10"] = {"synthetic": use["synthetic"].to_dict(), "real_vs_real": use["real"].to_dict()}
-    audit = audit_privacy(sampled, parts[0], parts[2], other_real=parts[1], seed=command.seed)
+    audit = audit_privacy(sampled, compared.reference, compared.real, other_real=compared.other_real, seed=command.seed)
     write_json(
         command.out / "summary.json",
         {

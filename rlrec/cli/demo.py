@@ -104,7 +104,6 @@ def run(command: Command) -> int:
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
-    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.gan.quality import quality_table
     from rlrec.models.counting import MarkovModel, PopularityModel
     from rlrec.models.lstm import LSTMModel
@@ -131,17 +130,15 @@ def run(command: Command) -> int:
         users = {"n_users": command.n_users, "seed": seed}
         home, away = judge(policies, lstm, heldout=heldout, config=command.simulator, **users)
         sweep = kappa_sweep(policies, lstm, KAPPAS, config=command.simulator, n_users=command.n_sweep, seed=seed)
-    compared = Comparison(test.sequences(), train.sequences(), item_categories(train), seed, command.n_probe)
+    compared = Comparison.of(train, valid, test, seed=seed, max_n=command.n_probe)
     with stage("fidelity", "Comparing freely simulated sessions with held-out real ones"):
-        fidelity, free = _fidelity(lstm, compared, valid.sequences(), seed)
+        fidelity, free = _fidelity(lstm, compared, seed)
         speed = _speed(lstm, command)
     with stage("gan", "Training the generator against a discriminator, and its control"):
         gan = _adversarial(lstm, train, valid, command)
     with stage("synthetic", "Sampling synthetic sessions and asking what they are good for"):
         gan.sample(command.n_synthetic, seed=seed).to_parquet(out / "synthetic.parquet")
-        synthetic, samples = quality_table(
-            gan, train, compared=compared, other_real=valid.sequences(), test=test, seed=seed
-        )
+        synthetic, samples = quality_table(gan, train, compared=compared, test=test, seed=seed)
     rows = policy_rows(home, away)
     summary = {
         "data": data_summary(log),
@@ -185,14 +182,12 @@ def _train(lstm: LSTMModel, command: Command) -> AgentPolicy:
     return agent
 
 
-def _fidelity(
-    lstm: LSTMModel, compared: Comparison, other_real: Sequences, seed: int
-) -> tuple[dict[str, dict[str, Any]], Sequences]:
+def _fidelity(lstm: LSTMModel, compared: Comparison, seed: int) -> tuple[dict[str, dict[str, Any]], Sequences]:
     """Return the table of sessions simulated without a recommender beside real ones, and the sessions."""
     from rlrec.gan.sampling import generate_sequences
 
     free = generate_sequences(lstm, _SIMULATED_PER_REAL * len(compared.real), seed=seed)
-    return compared.table({"simulated": free}, other_real=other_real), free
+    return compared.table({"simulated": free}), free
 
 
 def _adversarial(lstm: LSTMModel, train: InteractionLog, valid: InteractionLog, command: Command) -> SequenceGAN:

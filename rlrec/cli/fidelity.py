@@ -64,7 +64,6 @@ def run(command: Command) -> int:
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
     from rlrec.evaluation.report_tables import metrics_table
-    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.evaluation.trust import requirements, verdict
     from rlrec.gan.sampling import generate_sequences
 
@@ -75,9 +74,9 @@ def run(command: Command) -> int:
     began = time.perf_counter()
     real = test.sequences()
     print(f"Comparing simulated sessions with {len(real):,} held-out ones", flush=True)
-    compared = Comparison(real, train.sequences(), item_categories(train), command.seed)
+    compared = Comparison.of(train, valid, test, seed=command.seed)
     free = generate_sequences(model, command.n_simulated * len(real), seed=command.seed)
-    table = compared.table({"simulated": free}, other_real=valid.sequences())
+    table = compared.table({"simulated": free})
     heads, nll = head_calibration(model, real), _held_out_nll(model, train, test)
     found = requirements(table, heads, nll)
     sweep = kappa_sweep(

@@ -55,7 +55,6 @@ def run(command: Command) -> int:
     from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.report_details import ReportDetails
     from rlrec.evaluation.report_tables import metrics_table
-    from rlrec.evaluation.sequence_features import item_categories
     from rlrec.gan.quality import quality_table
     from rlrec.gan.sequence_gan import SequenceGAN
 
@@ -67,9 +66,8 @@ def run(command: Command) -> int:
     gan = SequenceGAN.fit(train, init=init, valid=valid, config=command.gan, seed=command.seed, folder=command.out)
     gan.save(command.out / "gan")
     seconds = {"gan": time.perf_counter() - began}
-    real = valid.sequences()
-    compared = Comparison(test.sequences(), train.sequences(), item_categories(train), command.seed, command.n_probe)
-    table, samples = quality_table(gan, train, compared=compared, other_real=real, test=test, seed=command.seed)
+    compared = Comparison.of(train, valid, test, seed=command.seed, max_n=command.n_probe)
+    table, samples = quality_table(gan, train, compared=compared, test=test, seed=command.seed)
     seconds["quality"] = time.perf_counter() - began - seconds["gan"]
     summary: dict[str, Any] = {
         "data": data_summary(log),

@@ -7,16 +7,19 @@ No number here means anything alone: a finite sample of real sequences differs f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from rlrec.core.errors import DataError
+from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.detectors import FAMILIES, Detector, Family, detect
-from rlrec.evaluation.sequence_features import is_repeat, owners, transition_pairs, width_of
+from rlrec.evaluation.sequence_features import is_repeat, item_categories, owners, transition_pairs, width_of
 
 _AUC_NAMES = {"gbdt": "c2st_auc", "logistic": "c2st_auc_logistic", "gru": "c2st_auc_gru"}
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it is a bijection of 64-bit words
@@ -119,18 +122,35 @@ def _scramble(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
 # ---- all of it ----------------------------------------------------------------------------------------------------
 
 
-class Comparison(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
     """What sets of sequences are compared with, and how."""
 
     real: Sequences
     """Held-out real sequences."""
     reference: Sequences
     """The training set: feeds the detector's features and the shares of copies."""
+    other_real: Sequences
+    """A second real set, near ``real`` in time."""
     categories: tuple[NDArray[np.int64], ...] = ()
     """Item categories for the detector, from `item_categories`."""
     seed: int = 0
     max_n: int = 3_000
     """Most sequences of each set that a detector looks at, or that a model tested for usefulness is trained on."""
+
+    @classmethod
+    def of(
+        cls, train: InteractionLog, valid: InteractionLog, test: InteractionLog, *, seed: int = 0, max_n: int = 3_000
+    ) -> Comparison:
+        """Compare with the test part of a split; training is the reference, validation the second real set."""
+        return cls(
+            real=test.sequences(),
+            reference=train.sequences(),
+            other_real=valid.sequences(),
+            categories=item_categories(train),
+            seed=seed,
+            max_n=max_n,
+        )
 
     def describe(self, sequences: Sequences) -> dict[str, Any]:
         """Return what a set is like by itself: ``session_length_mean`` (behaviours), ``repeat_rate``, copies.
@@ -171,7 +191,7 @@ class Comparison(NamedTuple):
         Under its own counts the training set looks more typical than anything else, and a detector would see that.
         """
         half = np.random.default_rng(self.seed).permutation(len(self.reference)) % 2 == 0
-        return self._replace(reference=self.reference.select(half)).distances(self.reference.select(~half))
+        return replace(self, reference=self.reference.select(half)).distances(self.reference.select(~half))
 
     def detector(self, real: Sequences, other: Sequences, family: Family = "gbdt") -> Detector:
         """Return how well a detector of a family tells two sets apart."""
@@ -185,7 +205,18 @@ class Comparison(NamedTuple):
             family=family,
         )
 
-    def table(self, others: Mapping[str, Sequences], *, other_real: Sequences) -> dict[str, dict[str, Any]]:
+    @cached_property
+    def _real_columns(self) -> dict[str, dict[str, Any]]:
+        """The columns that no other set changes: detectors are dear, and a run makes several tables."""
+        copies = ("copied_share", "copied_5grams")  # of the training set in itself: all of it
+        known = self.describe(self.reference) | self._known_distances()
+        return {
+            "real": self.describe(self.real),
+            "train_vs_real": {name: value for name, value in known.items() if name not in copies},
+            "real_vs_real": self.describe(self.other_real) | self.distances(self.other_real),
+        }
+
+    def table(self, others: Mapping[str, Sequences]) -> dict[str, dict[str, Any]]:
         """Return measure -> column -> value: ``real``, each of ``others``, ``train_vs_real`` and ``real_vs_real``.
 
         A generator knows the training period only. So ``train_vs_real``, the training set itself beside the held-out
@@ -196,15 +227,8 @@ class Comparison(NamedTuple):
         ----------
         others : mapping of name to Sequences
             Simulated or synthetic sets.
-        other_real : Sequences
-            A second real set, near ``real`` in time.
         """
-        columns = {name: self.describe(s) | self.distances(s) for name, s in others.items()}
-        copies = ("copied_share", "copied_5grams")  # of the training set in itself: all of it
-        known = self.describe(self.reference) | self._known_distances()
-        columns["train_vs_real"] = {name: value for name, value in known.items() if name not in copies}
-        columns["real_vs_real"] = self.describe(other_real) | self.distances(other_real)
-        columns["real"] = self.describe(self.real)
+        columns = {name: self.describe(s) | self.distances(s) for name, s in others.items()} | self._real_columns
         order = ("real", *others, "train_vs_real", "real_vs_real")
         measures = dict.fromkeys(measure for name in order for measure in columns[name])
         return {

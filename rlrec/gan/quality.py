@@ -22,7 +22,6 @@ def quality_table(
     train: InteractionLog,
     *,
     compared: Comparison,
-    other_real: Sequences,
     test: InteractionLog,
     seed: int = 0,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Sequences]]:
@@ -32,15 +31,13 @@ def quality_table(
     ----------
     compared : Comparison
         The held-out real sessions and how sets are compared with them.
-    other_real : Sequences
-        Further real sessions, for the real-vs-real column.
     test : InteractionLog
         Real log on which models trained on each sample are tested.
     """
     n_training = min(compared.max_n, len(train.sequences()))
     n = max(len(compared.real), n_training)
     samples = {column: gan.draw(n, seed=seed, arm=arm) for column, arm in COLUMNS.items()}
-    table = compared.table(samples, other_real=other_real)
+    table = compared.table(samples)
     period = Period.after(train)
     logs = {column: sequences_to_log(sample, train, period=period) for column, sample in samples.items()}
     ndcg = training_utility({"real": train, **logs}, test, seed=seed)
