@@ -96,7 +96,7 @@ class _Stages:
 def run(command: Command) -> int:
     """Run every stage and write the run folder."""
     from rlrec.cli.judging import KAPPAS, baseline_policies, judge, kappa_sweep, policy_rows, print_judgement
-    from rlrec.cli.runs import data_summary, learning_curve, start_run
+    from rlrec.cli.runs import data_summary, drawn_samples, learning_curve, start_run
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.evaluation.fidelity import Comparison
@@ -155,8 +155,7 @@ def run(command: Command) -> int:
     details = ReportDetails(
         valid_nll=None if lstm.record is None else lstm.record.valid_nll,
         ppo_curve=learning_curve(out),
-        session_lengths={name: part.lengths for name, part in drawn.items()},
-        item_popularity={name: part.item_counts(log.n_items) for name, part in drawn.items()},
+        **drawn_samples(drawn, log.n_items),
         journeys=journeys(agent, lstm, log.catalog, config=command.simulator, seed=seed + 2),
         kappa_sweep=sweep,
         licence=log.notes.get("licence"),

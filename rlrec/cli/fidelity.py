@@ -53,7 +53,7 @@ class Command(BaseCommand):
 def run(command: Command) -> int:
     """Compare, print the table and the verdict, and write the page."""
     from rlrec.cli.judging import KAPPAS, baseline_policies, kappa_sweep
-    from rlrec.cli.runs import data_summary, start_run
+    from rlrec.cli.runs import data_summary, drawn_samples, start_run
     from rlrec.cli.saved import load_model
     from rlrec.cli.tables import print_table
     from rlrec.core.artifacts import package_versions, write_json
@@ -100,8 +100,7 @@ def run(command: Command) -> int:
         "seed": command.seed,
     }
     details = ReportDetails(
-        session_lengths={"real": real.lengths, "simulated": free.lengths},
-        item_popularity={"real": real.item_counts(log.n_items), "simulated": free.item_counts(log.n_items)},
+        **drawn_samples({"real": real, "simulated": free}, log.n_items),
         kappa_sweep=sweep,
         licence=log.notes.get("licence"),
         notes=(verdict(found), *map(str, found)),

@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
 def run(command: Command) -> int:
     """Train, compare, save, and print the table."""
-    from rlrec.cli.runs import data_summary, start_run
+    from rlrec.cli.runs import data_summary, drawn_samples, start_run
     from rlrec.cli.tables import print_table
     from rlrec.core.artifacts import package_versions, write_json
     from rlrec.data.load import load_log
@@ -79,8 +79,7 @@ def run(command: Command) -> int:
     }
     drawn = {"real": compared.real, "synthetic": samples["gan"]}
     ReportDetails(
-        session_lengths={name: part.lengths for name, part in drawn.items()},
-        item_popularity={name: part.item_counts(log.n_items) for name, part in drawn.items()},
+        **drawn_samples(drawn, log.n_items),
         licence=log.notes.get("licence"),
         notes=(gan.kept_sentence,),
     ).save(command.out)

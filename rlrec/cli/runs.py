@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rlrec.core.artifacts import atomic_path
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
+    from rlrec.data.sequences import Sequences
 
 CONFIG_FILE = "config.toml"
 
@@ -51,4 +53,12 @@ def data_summary(log: InteractionLog) -> dict[str, Any]:
         "n_items": log.n_items,
         "n_events": log.n_events,
         "sha256": log.sha256,
+    }
+
+
+def drawn_samples(samples: Mapping[str, Sequences], n_items: int) -> dict[str, Any]:
+    """Return what `ReportDetails` draws of samples by name: their session lengths and their items' popularity."""
+    return {
+        "session_lengths": {name: part.lengths for name, part in samples.items()},
+        "item_popularity": {name: part.item_counts(n_items) for name, part in samples.items()},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -64,7 +64,7 @@ def save_progress(training: AdversarialTraining, folder: Path) -> None:
             "progress": asdict(training.at),
             "best": best,
             "calibration": calibration,
-            "identity": _identity(training),
+            "identity": training.identity,
         },
         arrays={name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()},
         catalog_sha256=training.generator.model.space.catalog_sha256,
@@ -83,7 +83,7 @@ def load_progress(training: AdversarialTraining, folder: Path) -> None:
     if not (folder / MANIFEST).is_file():
         return
     artifact = load_artifact(folder, kind=KIND)
-    if artifact.config != config_to_dict(training.config) or artifact.content["identity"] != _identity(training):
+    if artifact.config != config_to_dict(training.config) or artifact.content["identity"] != training.identity:
         raise ArtifactError(
             f"{str(folder)!r} is the checkpoint of a run with other settings, data or seed; "
             "remove it to start again, or use another folder"
@@ -109,13 +109,3 @@ def remove_progress(folder: Path) -> None:
 
 def _arms(training: AdversarialTraining) -> dict[str, Arm]:
     return {"adversarial": training.generator, "control": training.control}
-
-
-def _identity(training: AdversarialTraining) -> dict[str, Any]:
-    """Return what must be equal for a checkpoint to fit: the seed, the start and how much data there is."""
-    return {
-        "seed": training.seed,
-        "init_sha256": training.init_sha256,
-        "n_events": training.real.n_events,
-        "n_valid": training.watched.n_events,
-    }

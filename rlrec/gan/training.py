@@ -80,7 +80,12 @@ class AdversarialTraining:
                 f"adversarial training needs at least {_MIN_DETECTED} training and validation sequences, "
                 f"got {len(self.real)} and {len(self.watched)}"
             )
-        self.init_sha256 = _weights_sha256(init)
+        self.identity = {
+            "seed": seed,
+            "init": _weights_sha256(init),
+            "train": train.sha256,
+            "valid": valid.sha256,
+        }  # what must be equal for a checkpoint to fit, beside the config
         self.generator = Arm.start(init, config.generator_learning_rate)
         self.control = Arm.start(init, config.generator_learning_rate)
         with torch_seed(seed):

@@ -98,6 +98,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
     kill_in_round(3, tmp_path, monkeypatch)
     with pytest.raises(ArtifactError, match="other settings, data or seed"):
         fit(folder=tmp_path, seed=1)
+    frame = cycle_log(60, seed=1).to_pandas()
+    frame["item_id"] = frame["item_id"].to_numpy()[::-1]
+    with pytest.raises(ArtifactError, match="other settings, data or seed"):
+        fit(folder=tmp_path, valid=InteractionLog.from_pandas(frame))  # other rows, as many
 
 
 def test_saved_and_loaded_it_samples_the_same_log(tmp_path):
