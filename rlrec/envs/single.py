@@ -71,6 +71,8 @@ class RecommendationEnv(gymnasium.Env[Any, Any]):
         row = infos["final_obs"][0] if self._over else _first(observation)
         info: dict[str, Any] = {name: int(infos[name][0]) for name in _INTEGERS}
         info |= {"disagreement": float(infos["disagreement"][0]), "reward_terms": infos["reward_terms"][0]}
+        if "shown" in infos:
+            info["shown"] = infos["shown"][0]
         return row, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def action_masks(self) -> NDArray[np.bool_]:

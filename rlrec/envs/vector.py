@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlrec.core.checks import check_at_least
-from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, InvalidSlateError, NotReadyError
+from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, NotReadyError
 from rlrec.core.random import CounterRng
+from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.masks import ActionMask
+from rlrec.envs.nearest import NearestItems
 from rlrec.envs.observations import Observations
 from rlrec.envs.rewards import EventReward, Reward, RewardSum, Step
 from rlrec.envs.simulator import Responses, UserSimulator, UserState
@@ -60,6 +61,9 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         Forbid items that the user touched in this episode; see `action_masks`.
     blocked : bool array, shape (I,), optional
         Forbid these items, as when they are out of stock.
+    nearest : NearestItems, optional
+        An action is a vector (E,) in item space, as SAC and TD3 give, and the K items nearest to it are shown; what is
+        masked is passed over. ``infos["shown"]`` has the items.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -80,6 +84,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         window: int = 20,
         hide_seen: bool = False,
         blocked: NDArray[np.bool_] | None = None,
+        nearest: NearestItems | None = None,
     ) -> None:
         check_at_least("num_envs", num_envs, 1)
         check_at_least("window", window, 1)
@@ -89,9 +94,11 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             raise CatalogMismatchError("observer and simulator know different items; fit both on one catalogue")
         self.n_items = self.simulator.n_items
         self.n_actions = self.n_items if retriever is None else retriever.n_candidates
-        if not 1 <= slate_size <= self.n_actions:
-            what = "the catalogue" if retriever is None else "the candidates"
-            raise InvalidArgumentError(f"slate_size must lie in 1..{self.n_actions} ({what}), got {slate_size}")
+        if nearest is not None and nearest.n_items != self.n_items:
+            raise CatalogMismatchError(
+                f"nearest must have one vector for each of the {self.n_items} items, got {nearest.n_items}"
+            )
+        self.actions = Actions(num_envs, slate_size, self.n_actions, staged=retriever is not None, nearest=nearest)
         self.num_envs, self.slate_size, self.render_mode = num_envs, slate_size, render_mode
         self.retriever, self.window = retriever, window
         self._options: dict[str, Any] = {
@@ -101,6 +108,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             "window": window,
             "hide_seen": hide_seen,
             "blocked": blocked,
+            "nearest": nearest,
         }
         self.mask = ActionMask(self.n_items, hide_seen=hide_seen, blocked=blocked)
         if observation is None:
@@ -115,9 +123,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             n_sampled_items=self.simulator.config.n_sampled_items,
         )
         self.single_observation_space = self._observations.space
-        self.single_action_space = (
-            spaces.Discrete(self.n_actions) if slate_size == 1 else spaces.MultiDiscrete([self.n_actions] * slate_size)
-        )
+        self.single_action_space = self.actions.single_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         space = self.simulator.model.space
@@ -206,6 +212,8 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             terminated = responses.left
             truncated = ~terminated & (state.clock >= self.simulator.config.horizon)
             infos = self._infos(state.key, responses, terms)
+            if self.actions.nearest is not None:
+                infos |= {"shown": slates, "_shown": infos["_item"]}
             rows = np.flatnonzero(terminated | truncated)
             if len(rows):
                 infos |= self._final(visible.select(rows), rows, infos)
@@ -298,21 +306,10 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _slates(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         """Return the items that the actions stand for, (B, K)."""
-        actions = np.asarray(actions)
-        expected = (self.num_envs,) if self.slate_size == 1 else (self.num_envs, self.slate_size)
-        if actions.shape != expected or actions.dtype.kind not in "iu":
-            remedy = "item indices from catalog.index_of(ids)" if self.retriever is None else "places of candidates"
-            raise InvalidSlateError(
-                f"actions must be an integer array of shape {expected} (num_envs={self.num_envs}, "
-                f"slate_size={self.slate_size}), got {actions.dtype} {actions.shape}; pass {remedy}"
-            )
-        slates = actions.reshape(self.num_envs, self.slate_size)
-        if self._candidates is not None:
-            if slates.min() < 0 or slates.max() >= self.n_actions:
-                bad = slates[(slates < 0) | (slates >= self.n_actions)][0]
-                raise InvalidSlateError(f"actions must be places of candidates in 0..{self.n_actions - 1}, got {bad}")
-            slates = np.take_along_axis(self._candidates, slates, axis=1)
-        if self.mask.active:
+        resolves = self.actions.nearest is not None
+        allowed = self.mask(self._visible, self._candidates, self.slate_size) if resolves else None
+        slates = self.actions.slates(actions, self._candidates, allowed)
+        if self.mask.active and not resolves:
             self.mask.check(self._visible, slates, self.slate_size)
         return slates
 
