@@ -22,6 +22,7 @@ from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
 from rlrec.envs.forecasts import Forecaster
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.item_table import NormaliserError
 from rlrec.models.sampling import inverse_cdf
 
 _CLICK, _BROWSE, _ITEM, _EVENT, _GAP, _LEAVE = range(6)  # purposes of random numbers: one column each
@@ -105,12 +106,17 @@ class UserSimulator:
         self.model = model
         self.config = SimulatorConfig() if config is None else config
         self.arrivals: Arrivals = OwnOpening() if arrivals is None else arrivals
-        self._forecast = Forecaster(model, self.config.n_sampled_items)
+        self.forecaster = Forecaster(model, self.config)
 
     @property
     def n_items(self) -> int:
         """Number of items."""
         return self.model.n_items
+
+    @property
+    def normaliser_error(self) -> NormaliserError | None:
+        """How far log Z is off, measured when the simulator was built; None where it is exact."""
+        return None if self.forecaster.table is None else self.forecaster.table.error
 
     @torch.no_grad()
     def reset(self, keys: NDArray[np.int64], *, rng: CounterRng) -> tuple[UserState, BehaviourBatch]:
@@ -151,14 +157,14 @@ class UserSimulator:
         shown = torch.from_numpy(check_slates(slates, len(state.key), self.n_items)).to(self.model.device)  # (B, K)
         draw = self._draws(state, rng)
         heads = self.model.heads(state.memory)
-        forecast = self._forecast(heads, state.memory)
+        browses = self.config.organic_rate > 0
+        forecast = self.forecaster(heads, state.memory, draw[_ITEM] if browses else None)
         clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
         position = choose(clicks, draw[_CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
-        alone = (~clicked & (draw[_BROWSE] < self.config.organic_rate)).nonzero().squeeze(1)
-        if len(alone):
-            item = item.index_copy(0, alone, forecast.draw(draw[_ITEM][alone], alone))
+        if forecast.drawn is not None:
+            item = torch.where(~clicked & (draw[_BROWSE] < self.config.organic_rate), forecast.drawn, item)
         acted = item >= 0
         event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)

@@ -21,6 +21,7 @@ from rlrec.core.random import CounterRng
 from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.masks import ActionMask
 from rlrec.envs.nearest import NearestItems
 from rlrec.envs.observations import Observations
@@ -120,7 +121,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.observer,
             window=window,
             n_actions=self.n_actions,
-            n_sampled_items=self.simulator.config.n_sampled_items,
+            forecaster=self._observers_forecaster() if "candidate_features" in observation else None,
         )
         self.single_observation_space = self._observations.space
         self.single_action_space = self.actions.single_space
@@ -255,6 +256,12 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return self._last
 
     # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _observers_forecaster(self) -> Forecaster:
+        """Return the simulator's own where both are one model: its tables are large and its normaliser is learned."""
+        if self.observer is self.simulator.model:
+            return self.simulator.forecaster
+        return Forecaster(self.observer, self.simulator.config)
 
     def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, Visible]:
         state, history = self.simulator.reset(keys, rng=self._rng)
