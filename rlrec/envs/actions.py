@@ -79,6 +79,14 @@ class Actions:
             raise InvalidSlateError(f"actions must be places of candidates in 0..{self._n_actions - 1}, got {bad}")
         return np.take_along_axis(candidates, slates, axis=1)
 
+    def slate_of(self, action: Any) -> NDArray[np.int64]:
+        """Return the slate (K,) of one user who names items: an int, or (K,)."""
+        slate = np.asarray(action)
+        if slate.dtype.kind in "iu" and slate.shape == (() if self._slate_size == 1 else (self._slate_size,)):
+            one: NDArray[np.int64] = slate.reshape(self._slate_size).astype(np.int64)
+            return one
+        return self._integers(slate[None])[0]  # it has the sentence
+
     def _integers(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         expected = (self._num_envs,) if self._slate_size == 1 else (self._num_envs, self._slate_size)
         if actions.shape != expected or actions.dtype.kind not in "iu":

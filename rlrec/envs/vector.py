@@ -128,7 +128,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         space = self.simulator.model.space
-        self._reward = RewardSum(
+        self.reward = RewardSum(
             {"event": (1.0, EventReward(self.simulator.config.rewards_for(space.event_names)))}
             if rewards is None
             else rewards
@@ -140,7 +140,12 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     @property
     def reward_names(self) -> tuple[str, ...]:
         """Names of the columns of ``infos["reward_terms"]``."""
-        return self._reward.names
+        return self.reward.names
+
+    @property
+    def observation_parts(self) -> tuple[str, ...]:
+        """What an observation is made of; see `Observations`."""
+        return self._observations.parts
 
     def view(self, num_envs: int, observer: SequenceModel | None = None) -> RecommendationVectorEnv:
         """Return a fresh environment with the same people and rules, for ``num_envs`` users at a time."""
@@ -208,7 +213,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
             same = state.memory if self.observer is self.simulator.model else None
             visible = self._visible.after(responses, self.observer, same)
-            rewards, terms = self._reward(Step(slates, responses))
+            rewards, terms = self.reward(Step(slates, responses))
             self._last = (slates, responses)
             terminated = responses.left
             truncated = ~terminated & (state.clock >= self.simulator.config.horizon)

@@ -43,6 +43,21 @@ class NormaliserError(NamedTuple):
     """States."""
 
 
+class TableArrays(NamedTuple):
+    """What an `ItemTable` holds."""
+
+    vectors: NDArray[np.float32]
+    """(I, E)"""
+    bias: NDArray[np.float32]
+    """(I,)"""
+    support: NDArray[np.float32]
+    """(E + 2, M): vector, bias and log weight of the items that stand for the catalogue; padded."""
+    items: NDArray[np.int64]
+    """(M,) which they are."""
+    correction: NDArray[np.float32] | None
+    """(H + 2,) of log Z: on the hidden units, at a person's start, and a constant."""
+
+
 class ItemTable:
     """Item vectors (I, E) and biases (I,) of a fitted model, computed once: the model is taken as fixed.
 
@@ -136,6 +151,12 @@ class ItemTable:
             self._correction = learned.to(exact.dtype)
         self.error = NormaliserError(before, min(after, before), int(judged.sum()))
         return self.error
+
+    def arrays(self) -> TableArrays:
+        """Return what the table holds in NumPy, sharing its memory."""
+        correction = None if self._correction is None else self._correction.cpu().numpy()
+        tensors = (self._vectors, self._bias.squeeze(1), self._support, self.items)
+        return TableArrays(*(tensor.cpu().numpy() for tensor in tensors), correction)
 
     def logits_of(self, scaled: Tensor, scale: Tensor, items: Tensor) -> Tensor:
         """Return calibrated logits of ``items`` (B, K) for scaled queries (B, E) and scales (B, 1), shape (B, K)."""
