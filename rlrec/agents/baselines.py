@@ -35,9 +35,10 @@ class RandomPolicy(LogitPolicy):
         state: Any = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], Any]:
         """Return random actions."""
-        return super().predict(observation, state, episode_start, deterministic=False)
+        return super().predict(observation, state, episode_start, False, action_masks)
 
 
 class PopularPolicy(LogitPolicy):

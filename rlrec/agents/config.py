@@ -150,5 +150,29 @@ class DQNConfig:
             check_positive(name, getattr(self, name))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskablePPOConfig(PPOConfig):
+    """PPO of sb3-contrib (extra ``contrib``), which asks the environment for ``action_masks()`` at every step.
+
+    Masks are kept as bits and need not be part of what the agent sees. Fields as for `PPOConfig`.
+    """
+
+    algorithm: ClassVar[str] = "maskable_ppo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QRDQNConfig(DQNConfig):
+    """Deep Q-learning of the quantiles of the return (Dabney et al. 2018), by sb3-contrib (extra ``contrib``)."""
+
+    algorithm: ClassVar[str] = "qrdqn"
+    n_quantiles: int = 25
+    """Quantiles of each item's return (chosen here; the paper's 200 costs 8 times the products over the catalogue)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        check_at_least("n_quantiles", self.n_quantiles, 1)
+
+
 AgentConfig = PPOConfig | A2CConfig | DQNConfig
-"""Whatever `rlrec.agents.training.train_agent` can train with."""
+"""Whatever `rlrec.agents.training.train_agent` can train with; those of sb3-contrib are kinds of PPO and DQN."""

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, PPOConfig
+from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, MaskablePPOConfig, PPOConfig, QRDQNConfig
+from rlrec.agents.logged_networks import ResidualTwoHeadNetwork
 from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import ResidualActorCritic
 from rlrec.agents.observation import as_tensors, check_interests
 from rlrec.agents.observers import load_observer
-from rlrec.agents.q_networks import ResidualQNetwork
+from rlrec.agents.offline_config import CQLConfig, SQNConfig
+from rlrec.agents.q_networks import ResidualQNetwork, ResidualQuantileNetwork
 from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, NotReadyError
@@ -24,9 +26,13 @@ from rlrec.data.sequences import Sequences
 from rlrec.models.base import SequenceModel, top_of
 
 _OBSERVER = "observer"
-CONFIGS: dict[str, type[AgentConfig]] = {
-    f"agents/{config.algorithm}": config for config in (PPOConfig, A2CConfig, DQNConfig)
+PolicyConfig = AgentConfig | SQNConfig | CQLConfig
+"""What an agent was trained with: on simulated users, or on a log."""
+CONFIGS: dict[str, type[PolicyConfig]] = {
+    f"agents/{config.algorithm}": config
+    for config in (PPOConfig, A2CConfig, DQNConfig, MaskablePPOConfig, QRDQNConfig, SQNConfig, CQLConfig)
 }
+_SAVED = (ResidualActorCritic, ResidualQNetwork, ResidualQuantileNetwork, ResidualTwoHeadNetwork)
 
 
 class AgentPolicy(LogitPolicy):
@@ -39,7 +45,7 @@ class AgentPolicy(LogitPolicy):
     network : ActorCritic
     observer : SequenceModel, optional
         Turns histories into the interest vectors that the network acts on; without one it acts on observations only.
-    config : AgentConfig
+    config : PolicyConfig
         What it was trained with.
     slate_size : int
         Items that it shows at a time, K.
@@ -53,7 +59,7 @@ class AgentPolicy(LogitPolicy):
         self,
         network: ActorCritic,
         observer: SequenceModel | None,
-        config: AgentConfig,
+        config: PolicyConfig,
         *,
         slate_size: int = 1,
         seed: int = 0,
@@ -119,7 +125,7 @@ class AgentPolicy(LogitPolicy):
 
     def save(self, folder: str | Path) -> None:
         """Write the agent, and its observer in a sub-folder, as JSON and safetensors."""
-        if not isinstance(self.network, ResidualActorCritic | ResidualQNetwork):
+        if not isinstance(self.network, _SAVED):
             raise NotReadyError(
                 "only an agent that starts as its observer can be saved; this one's network is a "
                 f"{type(self.network).__name__}"
@@ -155,10 +161,14 @@ class AgentPolicy(LogitPolicy):
         return cls(network, observer, config, slate_size=int(artifact.content["slate_size"]), seed=seed)
 
 
-def build_network(observer: SequenceModel, config: AgentConfig) -> ActorCritic:
+def build_network(observer: SequenceModel, config: PolicyConfig) -> ActorCritic:
     """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values."""
-    if isinstance(config, DQNConfig):
-        return ResidualQNetwork(
-            observer, temperature=config.temperature, rank=config.rank, hidden_size=config.hidden_size
-        )
-    return ResidualActorCritic(observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size)
+    sizes: dict[str, Any] = {"rank": config.rank, "hidden_size": config.hidden_size}
+    if isinstance(config, PPOConfig | A2CConfig):
+        return ResidualActorCritic(observer, alpha=config.alpha_init, **sizes)
+    sizes["temperature"] = config.temperature
+    if isinstance(config, SQNConfig):
+        return ResidualTwoHeadNetwork(observer, alpha=config.alpha_init, **sizes)
+    if isinstance(config, QRDQNConfig):
+        return ResidualQuantileNetwork(observer, n_quantiles=config.n_quantiles, **sizes)
+    return ResidualQNetwork(observer, **sizes)

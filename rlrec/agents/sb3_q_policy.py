@@ -8,9 +8,11 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn import DQN
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor
 
+from rlrec.agents.exploration import RowwiseExploration
 from rlrec.agents.observation import masked
 from rlrec.agents.q_networks import QNetwork
 
@@ -59,3 +61,7 @@ class ValuePolicy(DQNPolicy):
         target.set_training_mode(False)
         self.q_net_target = target  # type: ignore[assignment]
         self.optimizer = self.optimizer_class(self.q_net.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+
+class MaskedDQN(RowwiseExploration, DQN):
+    """SB3's DQN, exploring within each row's mask."""

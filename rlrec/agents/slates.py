@@ -49,11 +49,22 @@ def top_slates(logits: Tensor, k: int) -> Tensor:
     return torch.sort(logits, dim=-1, descending=True, stable=True).indices[:, :k]
 
 
-def slate_log_probs(logits: Tensor, slates: Tensor) -> tuple[Tensor, Tensor]:
+def slate_log_probs(logits: Tensor, slates: Tensor) -> Tensor:
+    """Return the exact log probability of ``slates`` (B, K) of items, in this order; shape (B,)."""
+    log_prob = logits.new_zeros(len(logits))
+    for position in range(slates.shape[1]):
+        item = slates[:, position : position + 1]  # (B, 1)
+        log_prob = log_prob + logits.gather(-1, item).squeeze(-1) - logits.logsumexp(-1)
+        if position + 1 < slates.shape[1]:
+            logits = logits.scatter(-1, item, -torch.inf)
+    return log_prob
+
+
+def slate_log_probs_and_entropies(logits: Tensor, slates: Tensor) -> tuple[Tensor, Tensor]:
     """Return the exact log probability of ``slates`` (B, K) and an estimate of the entropy, both (B,).
 
     The entropy is the sum of the positions' conditional entropies along the given slate: exact for K = 1, and unbiased
-    over slates drawn from these logits (the chain rule).
+    over slates drawn from these logits (the chain rule). It costs more passes over the catalogue.
     """
     log_prob = entropy = logits.new_zeros(len(logits))
     for position in range(slates.shape[1]):
