@@ -155,8 +155,13 @@ class ItemTable:
     def arrays(self) -> TableArrays:
         """Return what the table holds in NumPy, sharing its memory."""
         correction = None if self._correction is None else self._correction.cpu().numpy()
-        tensors = (self._vectors, self._bias.squeeze(1), self._support, self.items)
-        return TableArrays(*(tensor.cpu().numpy() for tensor in tensors), correction)
+        return TableArrays(
+            self._vectors.cpu().numpy(),
+            self._bias.squeeze(1).cpu().numpy(),
+            self._support.cpu().numpy(),
+            self.items.cpu().numpy(),
+            correction,
+        )
 
     def logits_of(self, scaled: Tensor, scale: Tensor, items: Tensor) -> Tensor:
         """Return calibrated logits of ``items`` (B, K) for scaled queries (B, E) and scales (B, 1), shape (B, K)."""
