@@ -24,9 +24,12 @@ from model_sets import SETS, BenchSet
 from record import record
 
 import rlrec
+from rlrec.core.artifacts import write_json
+from rlrec.core.config import config_to_dict
 from rlrec.data.log import InteractionLog
 from rlrec.evaluation.gains import expected_gains
 from rlrec.evaluation.ranking import RankingResult
+from rlrec.models.checkpoint import fingerprint
 from rlrec.models.config import LSTMConfig
 from rlrec.models.negatives import NegativeSampler, count_of_negatives
 from rlrec.models.optimizers import make_optimizers
@@ -40,7 +43,9 @@ FAST = {"hidden_size": 128, "embedding_size": 128, "batch_tokens": 8_000, "optim
 # ---- quality ---------------------------------------------------------------------------------------------------------
 
 
-def measure_set(chosen: BenchSet, data: Path, seeds: int, quick: bool) -> dict[str, Any] | None:
+def measure_set(
+    chosen: BenchSet, data: Path, seeds: int, quick: bool, kept: Path | None = None
+) -> dict[str, Any] | None:
     """Return every model's metrics on one set, means and standard deviations over seeds."""
     log = chosen.load(data)
     if log is None:
@@ -58,7 +63,7 @@ def measure_set(chosen: BenchSet, data: Path, seeds: int, quick: bool) -> dict[s
         baselines["content"] = rlrec.ContentModel.fit(known)
     baselines |= _factorization(known)
     rows = {name: _metrics(model, test, chosen) for name, model in baselines.items()}
-    runs = [_run_seed(chosen, (train, valid, test), seed, quick) for seed in range(seeds)]
+    runs = [_run_seed(chosen, (train, valid, test), seed, quick, kept) for seed in range(seeds)]
     rows |= {name: _over_seeds([run[name] for run in runs]) for name in runs[0]}
     return {"rows": rows, **_headline(rows), "seeds": seeds, "n_targets": int(rows["markov"]["n"])}
 
@@ -71,19 +76,14 @@ def _factorization(log: InteractionLog) -> dict[str, Recommender]:
 
 
 def _run_seed(
-    chosen: BenchSet, parts: tuple[InteractionLog, InteractionLog, InteractionLog], seed: int, quick: bool
+    chosen: BenchSet,
+    parts: tuple[InteractionLog, InteractionLog, InteractionLog],
+    seed: int,
+    quick: bool,
+    kept: Path | None,
 ) -> dict[str, dict[str, float]]:
     train, valid, test = parts
-    began = time.process_time()
-    lstm = rlrec.LSTMModel.fit(
-        train,
-        valid=valid,
-        config=chosen.lstm(quick=quick),
-        seed=seed,
-        show_progress=False,
-        valid_targets="last" if chosen.last_out else "all",
-    )
-    seconds = time.process_time() - began
+    lstm, learned = _lstm(chosen, train, valid, seed, quick, kept)
     vote: dict[str, Recommender] = {
         "lstm": lstm,
         "markov": rlrec.MarkovModel.fit(train),
@@ -91,9 +91,35 @@ def _run_seed(
         "item_knn": rlrec.ItemKNNModel.fit(train),
     }
     hybrid = rlrec.HybridModel.fit(vote, valid, last_only=chosen.last_out)
-    assert lstm.record is not None
-    learned = {"cpu_seconds": seconds, "best_epoch": lstm.record.best_epoch, "valid_nll": min(lstm.record.valid_nll)}
     return {"lstm": _metrics(lstm, test, chosen) | learned, "hybrid": _metrics(hybrid, test, chosen)}
+
+
+def _lstm(
+    chosen: BenchSet, train: InteractionLog, valid: InteractionLog, seed: int, quick: bool, kept: Path | None
+) -> tuple[rlrec.LSTMModel, dict[str, float]]:
+    """Fit the LSTM, or take up the one that the same fit left in ``kept`` with what it cost then."""
+    config = chosen.lstm(quick=quick)
+    name = fingerprint(config_to_dict(config), seed, chosen.targets, [train.sha256, valid.sha256])[:16]
+    folder = None if kept is None else kept / f"{chosen.name}-{name}"
+    if folder is not None and (folder / "cost.json").is_file():
+        return rlrec.LSTMModel.load(folder), json.loads((folder / "cost.json").read_text(encoding="utf-8"))
+    began = time.process_time()
+    lstm = rlrec.LSTMModel.fit(
+        train,
+        valid=valid,
+        config=config,
+        seed=seed,
+        show_progress=False,
+        valid_targets="last" if chosen.last_out else "all",
+    )
+    seconds = time.process_time() - began
+    assert lstm.record is not None
+    cost = {"cpu_seconds": seconds, "best_epoch": lstm.record.best_epoch, "valid_nll": min(lstm.record.valid_nll)}
+    print(f"{chosen.name}, seed {seed}: {cost}", flush=True)
+    if folder is not None:
+        lstm.save(folder)
+        write_json(folder / "cost.json", cost)
+    return lstm, cost
 
 
 def _metrics(model: Recommender, test: InteractionLog, chosen: BenchSet) -> dict[str, float]:
@@ -312,6 +338,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one epoch, one seed, eshop2008; records nothing")
     parser.add_argument("--no-speed", action="store_true", help="quality only")
     parser.add_argument("--no-cold", action="store_true", help="leave the cold start out")
+    parser.add_argument("--models", type=Path, help="folder that keeps the LSTMs, so that a later run need not refit")
     parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args()
     results = measure(options)
@@ -338,7 +365,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     sets, seeds = (["eshop2008"], 1) if options.quick else (options.sets, options.seeds)
     quality, cold = {}, {}
     for name in sets:
-        quality[name] = measure_set(SETS[name], options.data, seeds, options.quick)
+        quality[name] = measure_set(SETS[name], options.data, seeds, options.quick, options.models)
         print_table(name, quality[name])
         if not (options.no_cold or options.quick) and name in ("ml-100k", "eshop2008"):
             cold[name] = cold_items(SETS[name], options.data, options.quick)

