@@ -25,6 +25,11 @@ class SimulatorConfig:
     """Added to the logit of leaving for each useless slate in a row (declared: only exposures could fit it)."""
     max_streak: int = 10
     """Useless slates in a row beyond this many annoy no further."""
+    satiation: float = 0.0
+    """Nats by which one fresh behaviour makes its item (or its group) less wanted, beyond what the model learned;
+    0 is off. `fit_satiation` fits it to a log's repeats."""
+    satiation_decay: float = 0.9
+    """Weight of a behaviour in that against the one after it, in (0, 1] (chosen here)."""
     horizon: int = 50
     """Steps after which an episode is truncated."""
     n_sampled_items: int | None = None
@@ -41,6 +46,9 @@ class SimulatorConfig:
         check_between("organic_rate", self.organic_rate, 0.0, 1.0)
         check_at_least("impatience", self.impatience, 0.0)
         check_at_least("max_streak", self.max_streak, 0)
+        check_at_least("satiation", self.satiation, 0.0)
+        check_positive("satiation_decay", self.satiation_decay)
+        check_between("satiation_decay", self.satiation_decay, 0.0, 1.0)
         check_at_least("horizon", self.horizon, 1)
         if self.n_sampled_items:
             check_at_least("n_sampled_items", self.n_sampled_items, 2)

@@ -22,6 +22,7 @@ from rlrec.envs.choice import choose, click_probs
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
 from rlrec.envs.forecasts import Forecaster
+from rlrec.envs.satiation import Satiation
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
 from rlrec.models.item_table import NormaliserError
 from rlrec.models.sampling import inverse_cdf
@@ -39,7 +40,8 @@ class DRAWS(IntEnum):
 
 
 N_DRAWS = len(DRAWS)
-STEP_LANE, _MEMBER_LANE = 0, 1
+STEP_LANE, _MEMBER_LANE, _TIRED_LANE = 0, 1, 2
+_TRIES = 8  # draws of somebody who is tired of what they find; the last is taken in any case
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,22 @@ class UserState:
     """(B,) slates answered."""
     streak: Tensor
     """(B,) useless slates in a row."""
+    had: Tensor
+    """(B, W) groups touched lately, for `Satiation`; W is 0 where it is off."""
 
     def put(self, rows: NDArray[np.int64], other: UserState) -> UserState:
         """Return these people with those in ``rows`` (n,) replaced by ``other``'s n."""
         key, clock = self.key.copy(), self.clock.copy()
         key[rows], clock[rows] = other.key, other.clock
         index = torch.from_numpy(rows).to(self.streak.device)
-        return UserState(
-            self.memory.put(index, other.memory), key, clock, self.streak.index_copy(0, index, other.streak)
-        )
+        streak, had = self.streak.index_copy(0, index, other.streak), self.had.index_copy(0, index, other.had)
+        return UserState(self.memory.put(index, other.memory), key, clock, streak, had)
 
     def select(self, rows: NDArray[np.int64]) -> UserState:
         """Return the people in ``rows``."""
         index = torch.from_numpy(rows).to(self.streak.device)
-        return UserState(self.memory.select(index), self.key[rows], self.clock[rows], self.streak[index])
+        columns = (self.key[rows], self.clock[rows], self.streak[index], self.had[index])
+        return UserState(self.memory.select(index), *columns)
 
 
 class Responses(NamedTuple):
@@ -110,15 +114,26 @@ class UserSimulator:
         What the log cannot say.
     arrivals : Arrivals, optional
         How people come in; by default with one behaviour, as logged sessions open.
+    groups : int array, shape (I,), optional
+        What people get tired of, with ``config.satiation``: the category of each item; by default the item itself.
     """
 
     def __init__(
-        self, model: SequenceModel, config: SimulatorConfig | None = None, *, arrivals: Arrivals | None = None
+        self,
+        model: SequenceModel,
+        config: SimulatorConfig | None = None,
+        *,
+        arrivals: Arrivals | None = None,
+        groups: NDArray[np.integer] | None = None,
     ) -> None:
         self.model = model
         self.config = SimulatorConfig() if config is None else config
         self.arrivals: Arrivals = OwnOpening() if arrivals is None else arrivals
         self.forecaster = Forecaster(model, self.config)
+        self.satiation: Satiation | None = None
+        if self.config.satiation:
+            rules = (self.config.satiation, self.config.satiation_decay, model.n_items)
+            self.satiation = Satiation(*rules, groups=groups, device=model.device)
 
     @property
     def n_items(self) -> int:
@@ -148,7 +163,8 @@ class UserSimulator:
         history = self.arrivals.open(self.model, keys, rng)
         memory = self.model.read(history, self._fresh(keys, rng))
         streak = torch.zeros(len(keys), dtype=torch.int64, device=self.model.device)
-        return UserState(memory, keys, np.zeros(len(keys), np.int64), streak), history
+        had = streak.new_zeros(len(keys), 0) if self.satiation is None else self.satiation.arrived(history)
+        return UserState(memory, keys, np.zeros(len(keys), np.int64), streak, had), history
 
     @torch.no_grad()
     def respond(self, state: UserState, slates: NDArray[np.integer], *, rng: CounterRng) -> tuple[Responses, UserState]:
@@ -171,12 +187,14 @@ class UserSimulator:
         heads = self.model.heads(state.memory)
         browses = self.config.organic_rate > 0
         forecast = self.forecaster(heads, state.memory, draw[DRAWS.ITEM] if browses else None)
-        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
+        appeal = None if self.satiation is None else self.satiation.appeal(state.had, shown)
+        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa, appeal)  # (B, K)
         position = choose(clicks, draw[DRAWS.CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
         if forecast.drawn is not None:
-            item = torch.where(~clicked & (draw[DRAWS.BROWSE] < self.config.organic_rate), forecast.drawn, item)
+            alone = ~clicked & (draw[DRAWS.BROWSE] < self.config.organic_rate)
+            item = torch.where(alone, self._wanted(state, forecast.drawn, alone, rng), item)
         acted = item >= 0
         event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)
@@ -190,9 +208,30 @@ class UserSimulator:
             click_probs=clicks.cpu().numpy(),
             leave_probs=leaving.cpu().numpy(),
             streak=streak.cpu().numpy(),
-            disagreement=self._disagreement(heads, shown),
+            disagreement=self._disagreement(heads, shown, appeal),
         )
-        return responses, UserState(memory, state.key, state.clock + 1, streak)
+        had = state.had if self.satiation is None else self.satiation.after(state.had, item)
+        return responses, UserState(memory, state.key, state.clock + 1, streak, had)
+
+    def _wanted(self, state: UserState, drawn: Tensor, alone: Tensor, rng: CounterRng) -> Tensor:
+        """Return what people find alone, (B,): ``drawn`` from p, and drawn again by who is tired of it (rejection)."""
+        if self.satiation is None:
+            return drawn
+        luck = rng.uniform(state.key, state.clock, lane=_TIRED_LANE, n=2 * _TRIES)  # (B, 2 * tries)
+        rows = torch.nonzero(alone).squeeze(1)
+        bound = self.satiation.largest_appeal(state.had)
+        for attempt in range(_TRIES):
+            appeal = self.satiation.appeal(state.had[rows], drawn[rows].unsqueeze(1)).squeeze(1) / bound[rows]
+            accepts = torch.from_numpy(luck[rows.cpu().numpy(), 2 * attempt]).to(appeal) < appeal
+            rows = rows[~accepts]
+            if len(rows) == 0:
+                break
+            memory = state.memory.select(rows)
+            again = torch.from_numpy(luck[rows.cpu().numpy(), 2 * attempt + 1]).to(self.model.device)
+            found = self.forecaster(self.model.heads(memory), memory, again).drawn
+            assert found is not None
+            drawn = drawn.index_copy(0, rows, found)
+        return drawn
 
     def _live_on(
         self, memory: RecurrentState, heads: Heads, item: Tensor, draw: Tensor
@@ -216,10 +255,11 @@ class UserSimulator:
         uniform = rng.uniform(keys, 0, lane=_MEMBER_LANE)
         return self.model.assign(fresh, (uniform * len(self.model.members)).astype(np.int64))
 
-    def _disagreement(self, heads: Heads, shown: Tensor) -> NDArray[np.float64]:
+    def _disagreement(self, heads: Heads, shown: Tensor, appeal: Tensor | None) -> NDArray[np.float64]:
         if not isinstance(heads, EnsembleHeads):
             return np.zeros(len(shown))
-        each = [click_probs(own.item_log_probs_of(shown).double().exp(), self.config.kappa) for own in heads.each]
+        each = [own.item_log_probs_of(shown).double().exp() for own in heads.each]
+        each = [click_probs(probs, self.config.kappa, appeal) for probs in each]
         return torch.stack([clicks.sum(-1) for clicks in each]).std(0, correction=0).cpu().numpy()
 
     def _leave_probs(self, end: Tensor, streak: Tensor) -> Tensor:
