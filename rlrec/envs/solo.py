@@ -96,7 +96,7 @@ _TINY = np.finfo(np.float64).tiny
 
 def can_be_solo(simulator: UserSimulator) -> bool:
     """Return whether a simulator's people can be served by `SoloSimulator`."""
-    plain = simulator.forecaster.table is not None and simulator.satiation is None
+    plain = simulator.satiation is None and simulator.returns is None and simulator.forecaster.table is not None
     return plain and can_be_one(simulator.model)
 
 
