@@ -84,9 +84,9 @@ class Actions:
         slate = np.asarray(action)
         if slate.dtype.kind in "iu" and slate.shape == (() if self._slate_size == 1 else (self._slate_size,)):
             one: NDArray[np.int64] = slate.reshape(self._slate_size).astype(np.int64)
-        else:
-            one = self._integers(slate[None])[0]  # it has the sentence
-        return one
+            return one
+        slates = self._integers(slate[None])  # it has the sentence
+        return slates.reshape(self._slate_size)
 
     def _integers(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         expected = (self._num_envs,) if self._slate_size == 1 else (self._num_envs, self._slate_size)

@@ -16,6 +16,8 @@ from rlrec.envs.wording import describe_step
 
 INTEGERS = ("clicked_item", "position", "item", "event", "gap")
 """Infos of a step that are integers."""
+SOMETIMES = ("shown", "days_away", "visit", "day")
+"""Infos that are there with continuous actions, or in lifetimes."""
 
 
 class Alone:

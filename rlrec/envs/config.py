@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from rlrec.core.checks import check_at_least, check_between, check_positive
+from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
 from rlrec.core.errors import InvalidArgumentError
 
 _EXACT_ITEMS = 5_000  # up to here the whole softmax costs at most half of a step (chosen here)
@@ -25,8 +26,17 @@ class SimulatorConfig:
     """Added to the logit of leaving for each useless slate in a row (declared: only exposures could fit it)."""
     max_streak: int = 10
     """Useless slates in a row beyond this many annoy no further."""
+    satiation: float = 0.0
+    """Nats by which one fresh behaviour makes its item (or its group) less wanted, beyond what the model learned;
+    0 is off. `fit_satiation` fits it to a log's repeats."""
+    satiation_decay: float = 0.9
+    """Weight of a behaviour in that against the one after it, in (0, 1] (chosen here)."""
     horizon: int = 50
-    """Steps after which an episode is truncated."""
+    """Steps after which a session is cut off; in a lifetime the user then goes, and may come back."""
+    episode: Literal["session", "lifetime"] = "session"
+    """An episode is one session, or a user's visits up to ``horizon_days``."""
+    horizon_days: float = 30.0
+    """Days after which a lifetime is truncated; the time between visits counts, that within them does not."""
     n_sampled_items: int | None = None
     """Items that stand for the catalogue in the normaliser of p and in browsing alone, so that a step costs the same
     for any catalogue; 0 uses every item, None every item up to 5,000 and else 1,000 (of an `LSTMModel`; others use
@@ -41,7 +51,12 @@ class SimulatorConfig:
         check_between("organic_rate", self.organic_rate, 0.0, 1.0)
         check_at_least("impatience", self.impatience, 0.0)
         check_at_least("max_streak", self.max_streak, 0)
+        check_at_least("satiation", self.satiation, 0.0)
+        check_positive("satiation_decay", self.satiation_decay)
+        check_between("satiation_decay", self.satiation_decay, 0.0, 1.0)
         check_at_least("horizon", self.horizon, 1)
+        check_choice("episode", self.episode, ("session", "lifetime"))
+        check_positive("horizon_days", self.horizon_days)
         if self.n_sampled_items:
             check_at_least("n_sampled_items", self.n_sampled_items, 2)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.core.errors import NotReadyError
-from rlrec.envs.alone import INTEGERS, Alone
+from rlrec.envs.alone import INTEGERS, SOMETIMES, Alone
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.vector import RecommendationVectorEnv
@@ -79,8 +79,7 @@ class RecommendationEnv(gymnasium.Env[Any, Any]):
             self._next, row = (row, {"user": int(infos["user"][0])}), infos["final_obs"][0]
         info: dict[str, Any] = {name: int(infos[name][0]) for name in INTEGERS}
         info |= {"disagreement": float(infos["disagreement"][0]), "reward_terms": infos["reward_terms"][0]}
-        if "shown" in infos:
-            info["shown"] = infos["shown"][0]
+        info |= {name: infos[name][0] for name in SOMETIMES if name in infos}
         return row, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def action_masks(self) -> NDArray[np.bool_]:

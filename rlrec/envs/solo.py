@@ -96,7 +96,8 @@ _TINY = np.finfo(np.float64).tiny
 
 def can_be_solo(simulator: UserSimulator) -> bool:
     """Return whether a simulator's people can be served by `SoloSimulator`."""
-    return can_be_one(simulator.model) and simulator.forecaster.table is not None
+    plain = simulator.satiation is None and simulator.returns is None and simulator.forecaster.table is not None
+    return plain and can_be_one(simulator.model)
 
 
 def _click_probs(log_probs: NDArray[np.float32], kappa: float) -> NDArray[np.float64]:

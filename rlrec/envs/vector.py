@@ -21,6 +21,7 @@ from rlrec.core.random import CounterRng
 from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.endings import end_step
 from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.masks import ActionMask
 from rlrec.envs.nearest import NearestItems
@@ -213,19 +214,19 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
             same = state.memory if self.observer is self.simulator.model else None
             visible = self._visible.after(responses, self.observer, same)
-            rewards, terms = self.reward(Step(slates, responses))
+            ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
+            rewards, terms = self.reward(Step(slates, responses, ends.days_away))
             self._last = (slates, responses)
-            terminated = responses.left
-            truncated = ~terminated & (state.clock >= self.simulator.config.horizon)
-            infos = self._infos(state.key, responses, terms)
-            if self.actions.nearest is not None:
-                infos |= {"shown": slates, "_shown": infos["_item"]}
+            state, visible, terminated, truncated = ends[:4]
+            infos = self._infos(state, responses, terms, slates, ends.days_away)
             rows = np.flatnonzero(terminated | truncated)
             if len(rows):
                 infos |= self._final(visible.select(rows), rows, infos)
                 fresh, fresh_visible = self._arrive(self._take_keys(rows))
                 state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
                 infos["user"] = state.key
+                if ends.days_away is not None:
+                    infos |= {"visit": state.visit, "day": state.day}
             self._state, self._visible = state, visible
             return self._look(), rewards, terminated, truncated, infos
 
@@ -325,10 +326,21 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.mask.check(self._visible, slates, self.slate_size)
         return slates
 
-    def _infos(self, key: NDArray[np.int64], responses: Responses, terms: NDArray[np.float64]) -> dict[str, Any]:
-        infos: dict[str, Any] = {"user": key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
+    def _infos(
+        self,
+        state: UserState,
+        responses: Responses,
+        terms: NDArray[np.float64],
+        slates: NDArray[np.int64],
+        days_away: NDArray[np.float64] | None,
+    ) -> dict[str, Any]:
+        infos: dict[str, Any] = {"user": state.key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
         infos |= {"position": responses.position, "item": responses.item, "event": responses.event}
         infos |= {"gap": responses.gap, "disagreement": responses.disagreement, "reward_terms": terms}
+        if self.actions.nearest is not None:
+            infos["shown"] = slates
+        if days_away is not None:
+            infos |= {"days_away": days_away, "visit": state.visit, "day": state.day}
         return _masked(infos, np.ones(self.num_envs, np.bool_))
 
     def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
