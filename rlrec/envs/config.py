@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from rlrec.core.checks import check_at_least, check_between, check_positive
 from rlrec.core.errors import InvalidArgumentError
 
+_EXACT_ITEMS = 5_000  # up to here the whole softmax costs at most half of a step (chosen here)
+_SAMPLED_ITEMS = 1_000  # enough for an error of log Z below 0.001 where the model is trained (chosen here)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorConfig:
@@ -24,9 +27,10 @@ class SimulatorConfig:
     """Useless slates in a row beyond this many annoy no further."""
     horizon: int = 50
     """Steps after which an episode is truncated."""
-    n_sampled_items: int = 0
-    """Items that stand for the catalogue in the normaliser of p and in browsing alone; 0 uses every item. With 1,000 to
-    4,000 a step costs the same for any catalogue; see ``rlrec.models.item_table`` for the error."""
+    n_sampled_items: int | None = None
+    """Items that stand for the catalogue in the normaliser of p and in browsing alone, so that a step costs the same
+    for any catalogue; 0 uses every item, None every item up to 5,000 and else 1,000 (of an `LSTMModel`; others use
+    every item). What the sample misses of log Z is learned; ``UserSimulator.normaliser_error`` is what is left."""
     event_rewards: tuple[float, ...] = ()
     """Reward of a reaction by event type, in the order of the log's ``event_names``; empty: each is worth 1."""
 
@@ -40,6 +44,12 @@ class SimulatorConfig:
         check_at_least("horizon", self.horizon, 1)
         if self.n_sampled_items:
             check_at_least("n_sampled_items", self.n_sampled_items, 2)
+
+    def items_in_normaliser(self, n_items: int) -> int:
+        """Return how many of ``n_items`` stand for the catalogue."""
+        if self.n_sampled_items is None:
+            return n_items if n_items <= _EXACT_ITEMS else _SAMPLED_ITEMS
+        return min(self.n_sampled_items or n_items, n_items)
 
     def rewards_for(self, event_names: tuple[str, ...]) -> tuple[float, ...]:
         """Return one reward for each event type."""

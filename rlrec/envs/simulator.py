@@ -7,6 +7,7 @@ of (seed, key, clock, purpose), so a person does not depend on the others in the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +23,23 @@ from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
 from rlrec.envs.forecasts import Forecaster
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.item_table import NormaliserError
 from rlrec.models.sampling import inverse_cdf
 
-_CLICK, _BROWSE, _ITEM, _EVENT, _GAP, _LEAVE = range(6)  # purposes of random numbers: one column each
-_N_DRAWS = 6
-_STEP, _MEMBER = 0, 1  # lanes
+
+class DRAWS(IntEnum):
+    """Purposes of a step's random numbers: one column each."""
+
+    CLICK = 0
+    BROWSE = 1
+    ITEM = 2
+    EVENT = 3
+    GAP = 4
+    LEAVE = 5
+
+
+N_DRAWS = len(DRAWS)
+STEP_LANE, _MEMBER_LANE = 0, 1
 
 
 @dataclass(frozen=True)
@@ -105,12 +118,17 @@ class UserSimulator:
         self.model = model
         self.config = SimulatorConfig() if config is None else config
         self.arrivals: Arrivals = OwnOpening() if arrivals is None else arrivals
-        self._forecast = Forecaster(model, self.config.n_sampled_items)
+        self.forecaster = Forecaster(model, self.config)
 
     @property
     def n_items(self) -> int:
         """Number of items."""
         return self.model.n_items
+
+    @property
+    def normaliser_error(self) -> NormaliserError | None:
+        """How far log Z is off, measured when the simulator was built; None where it is exact."""
+        return None if self.forecaster.table is None else self.forecaster.table.error
 
     @torch.no_grad()
     def reset(self, keys: NDArray[np.int64], *, rng: CounterRng) -> tuple[UserState, BehaviourBatch]:
@@ -151,14 +169,14 @@ class UserSimulator:
         shown = torch.from_numpy(check_slates(slates, len(state.key), self.n_items)).to(self.model.device)  # (B, K)
         draw = self._draws(state, rng)
         heads = self.model.heads(state.memory)
-        forecast = self._forecast(heads, state.memory)
+        browses = self.config.organic_rate > 0
+        forecast = self.forecaster(heads, state.memory, draw[DRAWS.ITEM] if browses else None)
         clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
-        position = choose(clicks, draw[_CLICK])
+        position = choose(clicks, draw[DRAWS.CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
-        alone = (~clicked & (draw[_BROWSE] < self.config.organic_rate)).nonzero().squeeze(1)
-        if len(alone):
-            item = item.index_copy(0, alone, forecast.draw(draw[_ITEM][alone], alone))
+        if forecast.drawn is not None:
+            item = torch.where(~clicked & (draw[DRAWS.BROWSE] < self.config.organic_rate), forecast.drawn, item)
         acted = item >= 0
         event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)
@@ -168,7 +186,7 @@ class UserSimulator:
             item=item.cpu().numpy(),
             event=torch.where(acted, event, 0).cpu().numpy(),
             gap=torch.where(acted, gap, 0).cpu().numpy(),
-            left=(draw[_LEAVE] < leaving).cpu().numpy(),
+            left=(draw[DRAWS.LEAVE] < leaving).cpu().numpy(),
             click_probs=clicks.cpu().numpy(),
             leave_probs=leaving.cpu().numpy(),
             streak=streak.cpu().numpy(),
@@ -183,8 +201,8 @@ class UserSimulator:
         acted, known = item >= 0, item.clamp(min=0)
         event = torch.zeros_like(item)
         if self.model.n_events > 1:
-            event = inverse_cdf(heads.event_probs(known.unsqueeze(-1)).squeeze(-2).double(), draw[_EVENT])
-        gap = inverse_cdf(heads.gap_probs().double(), draw[_GAP])
+            event = inverse_cdf(heads.event_probs(known.unsqueeze(-1)).squeeze(-2).double(), draw[DRAWS.EVENT])
+        gap = inverse_cdf(heads.gap_probs().double(), draw[DRAWS.GAP])
         after, stepped = self.model.step(BehaviourStep(known, event, gap), memory)
         if acted.all():
             return event, gap, after.end_probs().double(), stepped
@@ -195,7 +213,7 @@ class UserSimulator:
         fresh = self.model.initial_state(len(keys))
         if not isinstance(self.model, EnsembleModel):
             return fresh
-        uniform = rng.uniform(keys, 0, lane=_MEMBER)
+        uniform = rng.uniform(keys, 0, lane=_MEMBER_LANE)
         return self.model.assign(fresh, (uniform * len(self.model.members)).astype(np.int64))
 
     def _disagreement(self, heads: Heads, shown: Tensor) -> NDArray[np.float64]:
@@ -211,7 +229,7 @@ class UserSimulator:
 
     def _draws(self, state: UserState, rng: CounterRng) -> Tensor:
         """Return the uniforms of a step, (n_draws, B), one row a purpose; double, so that 1 - 2**-53 stays below 1."""
-        uniform = rng.uniform(state.key, state.clock, lane=_STEP, n=_N_DRAWS)
+        uniform = rng.uniform(state.key, state.clock, lane=STEP_LANE, n=N_DRAWS)
         return torch.from_numpy(np.ascontiguousarray(uniform.T)).to(self.model.device)
 
 

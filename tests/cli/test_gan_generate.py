@@ -165,6 +165,7 @@ def test_augment_says_what_it_was_worth_and_its_log_loads(source, tmp_path, caps
     printed = capsys.readouterr().out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())["augmentation"]
     assert set(summary["test_ndcg@10"]) == {"nothing", "more_epochs", "disturbed", "synthetic"}
+    assert set(summary["gates"]) == {"more_epochs", "disturbed", "synthetic"}
     assert "validation chose" in printed
     written = tmp_path / "run" / "augmented.parquet"
     assert written.exists() == (summary["share"] > 0)
