@@ -83,7 +83,7 @@ def _value_based(network: QNetwork, env: SB3VecEnv, config: DQNConfig, seed: int
     if isinstance(config, QRDQNConfig):
         shared["policy_kwargs"]["n_quantiles"] = config.n_quantiles
         return _contrib("QR-DQN").MaskedQRDQN(_contrib("QR-DQN").QuantilePolicy, env, **shared)  # type: ignore[no-any-return]
-    return MaskedDQN(ValuePolicy, env, **shared)
+    return MaskedDQN(ValuePolicy, env, loss=config.loss, double=config.double, **shared)
 
 
 def _contrib(purpose: str) -> Any:

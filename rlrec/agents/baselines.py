@@ -8,7 +8,7 @@ stand in one table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -107,6 +107,8 @@ class ItemKNNPolicy(LogitPolicy):
     ----------
     .. [1] Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("history",)
 
     def __init__(
         self,

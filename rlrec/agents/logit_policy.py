@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ class LogitPolicy(ABC):
     seed : int
         Of its random choices, which come from its own generator.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("interest",)
+    """Parts of the observation that it acts on, see `rlrec.envs.observations.Observations`."""
 
     def __init__(self, n_items: int, slate_size: int = 1, *, seed: int = 0) -> None:
         check_between("slate_size", slate_size, 1, n_items)

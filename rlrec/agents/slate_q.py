@@ -251,7 +251,8 @@ class _Learner:
             future = self.target.values(batch.after)
             target = batch.reward + self.config.gamma * (1.0 - batch.terminated) * future
         value = self.network.q(batch.observation).gather(1, batch.action.unsqueeze(1)).squeeze(1)
-        loss = nn.functional.smooth_l1_loss(value, target)
+        squared = self.config.loss == "squared"
+        loss = (nn.functional.mse_loss if squared else nn.functional.smooth_l1_loss)(value, target)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)

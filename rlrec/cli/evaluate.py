@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.judging import PlannerName
 from rlrec.core.checks import check_at_least
 from rlrec.envs.config import SimulatorConfig
 
@@ -39,6 +40,8 @@ class Command(BaseCommand):
     """Users that each policy meets, for a session each."""
     slate_size: int = 1
     """Items shown at a time."""
+    planners: tuple[PlannerName, ...] = ()
+    """Also judge policies that look ahead in the model; some seconds for every hundred users: beam, cem."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """How simulated people react."""
 
@@ -59,7 +62,13 @@ def run(command: Command) -> int:
     heldout = None if command.heldout is None else load_model(command.heldout)
     if heldout is not None:
         check_same_items("the held-out model", heldout, model)
-    policies = baseline_policies(model, slate_size=command.slate_size, seed=command.seed)
+    policies = baseline_policies(
+        model,
+        slate_size=command.slate_size,
+        seed=command.seed,
+        planners=command.planners,
+        kappa=command.simulator.kappa,
+    )
     trained, groups = trained_policies(command, model)
     policies |= trained
     start_run(command.out, command)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import torch
 
-from rlrec.agents.slates import sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
+from rlrec.agents.slates import log_prob_of, sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
 
 LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
 
@@ -56,6 +56,18 @@ def test_masked_items_are_never_drawn_and_keep_gradients_finite():
     (log_probs.sum() + entropy.sum() + slate_log_probs(logits, drawn).sum()).backward()
     assert logits.grad.isfinite().all()
     assert entropy.isfinite().all()
+
+
+def test_the_short_gradient_is_autograds():
+    logits = torch.randn(5, 7, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    logits[:, 2] = -torch.inf
+    item, weight = torch.tensor([[0], [1], [3], [4], [6]]), torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0]).double()
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    expected = theirs.log_softmax(-1).gather(1, item).squeeze(1)
+    torch.testing.assert_close(log_prob_of(ours, item), expected)
+    (log_prob_of(ours, item) * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_the_top_slate_gives_ties_to_the_lower_index():

@@ -67,6 +67,20 @@ def test_train_writes_a_run_without_pickle(trained):
     assert main(["report", str(trained)]) == 0
 
 
+def test_train_prints_the_agent_beside_what_it_has_to_beat(fitted, tmp_path, capsys):
+    out = tmp_path / "dqn"
+    small = ["--algorithm", "dqn", "--dqn.total-steps", "256", "--dqn.learning-starts", "64", "--dqn.batch-size", "32"]
+    few = ["--num-envs", "8", "--n-users", "20", "--planners", "beam", "cem"]
+    assert main(["train", str(fitted), "--out", str(out), *small, *few]) == 0
+    rows = json.loads((out / "summary.json").read_text())["policies"]
+    assert list(rows) == ["random", "popular", "greedy", "beam", "cem", "agent"]
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in rows)
+    assert AgentPolicy.load(out / "policy").config.algorithm == "dqn"
+    assert main(["evaluate", str(fitted), "--policies", str(out), "--planners", "beam", "--n-users", "20"]) == 0
+    assert "\nbeam " in capsys.readouterr().out
+
+
 def test_the_policy_works_alone_on_raw_ids(trained):
     """In a fresh process that sees neither the log nor the model of the training."""
     code = "import sys, rlrec; print(rlrec.AgentPolicy.load(sys.argv[1]).recommend([['i0', 'i1']], k=1)[0, 0])"
