@@ -17,7 +17,7 @@ from rlrec.evaluation.fidelity import Comparison, jensen_shannon
 from rlrec.evaluation.privacy import audit_privacy
 from rlrec.evaluation.sequence_features import owners, transition_pairs
 from rlrec.evaluation.utility import training_utility
-from rlrec.gan.sampling import sequences_to_log
+from rlrec.gan.synthetic_log import sequences_to_log
 from rlrec.models.base import SequenceModel
 
 N_CLUSTERS = 20

@@ -114,7 +114,7 @@ def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path
     import polars as pl
 
     from rlrec.core.artifacts import atomic_path
-    from rlrec.gan.sampling import sequences_to_log
+    from rlrec.gan.synthetic_log import sequences_to_log
 
     added = sequences.select(np.arange(round(share * len(train.sequences()))))
     frames = [log.to_polars() for log in (train, sequences_to_log(added, train))]

@@ -8,7 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from rlrec.core.errors import ArtifactError, CatalogMismatchError, CollapseError, DataError, InvalidArgumentError
+from rlrec.core.errors import (
+    ArtifactError,
+    CatalogMismatchError,
+    CollapseError,
+    DataError,
+    InvalidArgumentError,
+    NotReadyError,
+)
 from rlrec.data.log import InteractionLog
 from rlrec.data.splits import split_by_time
 from rlrec.evaluation.detectors import c2st_auc
@@ -111,6 +118,22 @@ def test_saved_and_loaded_it_samples_the_same_log(tmp_path):
     assert loaded.record == fitted().record
     assert loaded.sample(40, seed=3) == fitted().sample(40, seed=3)
     assert len(list((tmp_path / "gan").glob("parts-*"))) == 1
+
+
+def test_a_guide_is_saved_with_its_trial_and_refused_unless_it_was_accepted(tmp_path):
+    with pytest.raises(NotReadyError, match="this GAN has no guide; call fit_guide"):
+        fit().draw_resampled(5)
+    gan = fit()
+    trial = gan.fit_guide(cycle_log(), cycle_log(60, seed=1), seed=0)
+    assert not trial.accepted, "a cycle that is learned leaves nothing to mend"
+    with pytest.raises(NotReadyError, match=r"resampling was not worth it here: a GRU, .*, does not agree \(AUC"):
+        gan.draw_resampled(5)
+    gan.save(tmp_path)
+    loaded = SequenceGAN.load(tmp_path)
+    assert loaded.trial == trial
+    drawn = [g.draw_resampled(30, seed=1, accepted_only=False).sequences for g in (gan, loaded)]
+    assert np.array_equal(drawn[0].item, drawn[1].item)
+    assert len(gan.as_log(drawn[0]).sequences()) == 30
 
 
 def test_a_sample_is_a_log_that_splits_by_time_and_trains_every_model():
