@@ -17,6 +17,8 @@ from rlrec.models.losses import Targets
 from rlrec.models.network import SequenceNetwork
 
 _LOG_SCALE = (-5.0, 5.0)  # no head is off by more than e^5
+_LOGITS = 2**25  # item logits held while two scales are fitted: 256 MB in double precision
+_FEWEST_TARGETS = 1_000  # whatever the catalogue's size (chosen here)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,11 @@ def _logits(network: SequenceNetwork, targets: Targets) -> tuple[Tensor, Tensor,
 
 
 def calibrate(network: SequenceNetwork, targets: Targets) -> Calibration:
-    """Fit all scales and shifts by maximum likelihood (L-BFGS, double precision)."""
+    """Fit all scales and shifts by maximum likelihood (L-BFGS, double precision).
+
+    Of many targets over a large catalogue an even sample is taken: all their logits would fill the memory.
+    """
+    targets = targets.thinned(max(_LOGITS // network.n_items, _FEWEST_TARGETS))
     item, event, gap, end = _logits(network, targets)
     later, first = ~targets.is_first, targets.is_first
     flags = targets.end.double()
