@@ -7,6 +7,9 @@ from typing import Literal, get_args
 
 from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
 
+DEFAULT_STRENGTH = 20.0
+DEFAULT_DECAY = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig:
@@ -101,15 +104,17 @@ class NGramConfig:
     """Taken from every count, in [0, 1]; by default each order's own, n1 / (n1 + 2 n2) (Ney, Essen & Kneser 1994)."""
     continuation: bool = True
     """Count distinct predecessors below the highest order (Kneser & Ney 1995); else occurrences."""
-    strength: float = 20.0
-    """Pseudo-occurrences that a shorter context adds to a longer one (Teh 2006's theta; 0: Kneser-Ney; chosen here)."""
+    strength: float | None = None
+    """Pseudo-occurrences that a shorter context adds to a longer one (Teh 2006's theta; 0: Kneser-Ney). None: chosen on
+    the validation part, and DEFAULT_STRENGTH without one."""
 
     def __post_init__(self) -> None:
         """Refuse an order without context and a discount outside [0, 1]."""
         check_at_least("order", self.order, 2)
         if self.discount is not None:
             check_between("discount", self.discount, 0.0, 1.0)
-        check_at_least("strength", self.strength, 0.0)
+        if self.strength is not None:
+            check_at_least("strength", self.strength, 0.0)
 
 
 Similarity = Literal["cosine", "jaccard", "conditional"]
@@ -125,8 +130,9 @@ class ItemKNNConfig:
     """Neighbours kept of each item (chosen here)."""
     shrinkage: float = 5.0
     """Pairs seen together this often count half (chosen here)."""
-    decay: float = 0.8
-    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+    decay: float | None = None
+    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order. None: chosen on the validation
+    part, and DEFAULT_DECAY without one."""
 
     def __post_init__(self) -> None:
         """Refuse values that compare nothing."""
@@ -143,8 +149,9 @@ class UserKNNConfig:
     """Neighbours of a history (100 to 500 in Jannach & Ludewig 2017)."""
     shrinkage: float = 1.0
     """Histories that share this many items count half (chosen here)."""
-    decay: float = 0.8
-    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+    decay: float | None = None
+    """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order. None: chosen on the validation
+    part, and DEFAULT_DECAY without one."""
 
     def __post_init__(self) -> None:
         """Refuse values that compare nothing."""
@@ -224,5 +231,6 @@ def _check_neighbours(config: ItemKNNConfig | UserKNNConfig) -> None:
     check_choice("similarity", config.similarity, get_args(Similarity))
     check_at_least("n_neighbours", config.n_neighbours, 1)
     check_at_least("shrinkage", config.shrinkage, 0.0)
-    check_positive("decay", config.decay)
-    check_between("decay", config.decay, 0.0, 1.0)
+    if config.decay is not None:
+        check_positive("decay", config.decay)
+        check_between("decay", config.decay, 0.0, 1.0)
