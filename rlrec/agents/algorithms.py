@@ -10,9 +10,19 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlrec.agents.actor_critic import ActorCritic
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, MaskablePPOConfig, PPOConfig, QRDQNConfig
+from rlrec.agents.config import (
+    A2CConfig,
+    AgentConfig,
+    ContinuousConfig,
+    DQNConfig,
+    MaskablePPOConfig,
+    PPOConfig,
+    QRDQNConfig,
+)
+from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.q_networks import QNetwork
 from rlrec.agents.sb3 import SB3VecEnv
+from rlrec.agents.sb3_continuous import continuous_algorithm
 from rlrec.agents.sb3_policy import SlatePolicy
 from rlrec.agents.sb3_q_policy import MaskedDQN, ValuePolicy
 from rlrec.core.errors import MissingExtraError
@@ -29,6 +39,9 @@ def algorithm_for(network: ActorCritic, env: SB3VecEnv, config: AgentConfig, see
     if isinstance(config, DQNConfig):
         assert isinstance(network, QNetwork)
         return _value_based(network, env, config, seed)
+    if isinstance(config, ContinuousConfig):
+        assert isinstance(network, ProtoNetwork)
+        return continuous_algorithm(network, env, config, seed)
     return _actor_critic(network, env, config, seed)
 
 

@@ -11,18 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, MaskablePPOConfig, PPOConfig, QRDQNConfig
+from rlrec.agents.config import (
+    A2CConfig,
+    AgentConfig,
+    ContinuousConfig,
+    DQNConfig,
+    MaskablePPOConfig,
+    PPOConfig,
+    QRDQNConfig,
+    SACConfig,
+    TD3Config,
+)
 from rlrec.agents.logged_networks import ResidualTwoHeadNetwork
 from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import ResidualActorCritic
 from rlrec.agents.observation import as_tensors, check_interests
 from rlrec.agents.observers import load_observer
 from rlrec.agents.offline_config import CQLConfig, SQNConfig
+from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.q_networks import ResidualQNetwork, ResidualQuantileNetwork
 from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, NotReadyError
 from rlrec.data.sequences import Sequences
+from rlrec.envs.nearest import NearestItems
 from rlrec.models.base import SequenceModel, top_of
 
 _OBSERVER = "observer"
@@ -30,9 +42,19 @@ PolicyConfig = AgentConfig | SQNConfig | CQLConfig
 """What an agent was trained with: on simulated users, or on a log."""
 CONFIGS: dict[str, type[PolicyConfig]] = {
     f"agents/{config.algorithm}": config
-    for config in (PPOConfig, A2CConfig, DQNConfig, MaskablePPOConfig, QRDQNConfig, SQNConfig, CQLConfig)
+    for config in (
+        PPOConfig,
+        A2CConfig,
+        DQNConfig,
+        MaskablePPOConfig,
+        QRDQNConfig,
+        TD3Config,
+        SACConfig,
+        SQNConfig,
+        CQLConfig,
+    )
 }
-_SAVED = (ResidualActorCritic, ResidualQNetwork, ResidualQuantileNetwork, ResidualTwoHeadNetwork)
+_SAVED = (ResidualActorCritic, ResidualQNetwork, ResidualQuantileNetwork, ResidualTwoHeadNetwork, ProtoNetwork)
 
 
 class AgentPolicy(LogitPolicy):
@@ -125,7 +147,7 @@ class AgentPolicy(LogitPolicy):
 
     def save(self, folder: str | Path) -> None:
         """Write the agent, and its observer in a sub-folder, as JSON and safetensors."""
-        if not isinstance(self.network, _SAVED):
+        if not isinstance(self.network, _SAVED) or not hasattr(self, "observer"):
             raise NotReadyError(
                 "only an agent that starts as its observer can be saved; this one's network is a "
                 f"{type(self.network).__name__}"
@@ -153,16 +175,34 @@ class AgentPolicy(LogitPolicy):
         parts = Path(str(artifact.content.get("parts", _OBSERVER))).name  # the name alone: no path climbs out
         observer = load_observer(folder / parts)
         artifact.check_catalog(observer.space.catalog_sha256)
-        network = build_network(observer, config)
+        slate_size = int(artifact.content["slate_size"])
+        vectors = artifact.arrays.get("actor.items")
+        items = None if vectors is None else torch.from_numpy(vectors.copy())
+        network = build_network(observer, config, vectors=items, slate_size=slate_size)
         try:
             network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()})
         except RuntimeError as error:
             raise ArtifactError(f"the weights do not fit the config and observer saved with them: {error}") from error
-        return cls(network, observer, config, slate_size=int(artifact.content["slate_size"]), seed=seed)
+        return cls(network, observer, config, slate_size=slate_size, seed=seed)
 
 
-def build_network(observer: SequenceModel, config: PolicyConfig) -> ActorCritic:
-    """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values."""
+def build_network(
+    observer: SequenceModel, config: PolicyConfig, *, vectors: Tensor | None = None, slate_size: int = 1
+) -> ActorCritic:
+    """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values.
+
+    ``vectors`` (I, E) is the item space of TD3 and SAC, by default the observer's own.
+    """
+    if isinstance(config, ContinuousConfig):
+        return ProtoNetwork(
+            observer,
+            NearestItems.of(observer).vectors if vectors is None else vectors,
+            observer.interest_size,
+            hidden_size=config.hidden_size,
+            n_nearest=config.n_nearest,
+            temperature=config.temperature,
+            slate_size=slate_size,
+        )
     sizes: dict[str, Any] = {"rank": config.rank, "hidden_size": config.hidden_size}
     if isinstance(config, PPOConfig | A2CConfig):
         return ResidualActorCritic(observer, alpha=config.alpha_init, **sizes)

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
-from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic, PlainActorCritic
+from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.algorithms import algorithm_for, learn_options
-from rlrec.agents.config import AgentConfig, DQNConfig, PPOConfig, QRDQNConfig
-from rlrec.agents.policies import AgentPolicy, build_network
-from rlrec.agents.q_networks import PlainQNetwork, PlainQuantileNetwork
+from rlrec.agents.config import A2CConfig, AgentConfig, PPOConfig
+from rlrec.agents.network_choice import check_actions, network_for
+from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.sb3 import SB3VecEnv
-from rlrec.core.errors import CollapseError, InvalidArgumentError
+from rlrec.core.errors import CollapseError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.models.threads import torch_seed, torch_threads
 
@@ -36,6 +35,9 @@ _NAMES = {
     "train/clip_fraction": "clip_fraction",
     "train/explained_variance": "explained_variance",
     "train/alpha": "alpha",
+    "train/actor_loss": "actor_loss",
+    "train/critic_loss": "critic_loss",
+    "train/ent_coef": "entropy_weight",
 }
 
 
@@ -57,7 +59,7 @@ def train_agent(
         the same step, with flat observations and discrete actions, gets a plain network.
     config : AgentConfig, optional
         `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only); with the extra ``contrib``
-        `MaskablePPOConfig` and `QRDQNConfig` (single items only).
+        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config` or `SACConfig` where actions are vectors.
     seed : int
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
@@ -80,7 +82,7 @@ def train_agent(
     """
     config = PPOConfig() if config is None else config
     adapter = SB3VecEnv(env)
-    actions = _check_actions(env, config)
+    actions = check_actions(env, config)
     with _global_seed(seed), torch_threads(1), MetricsWriter(folder) as metrics:
         network = network_for(env, config)
         algorithm = algorithm_for(network, adapter, config, seed)
@@ -90,60 +92,6 @@ def train_agent(
     slate_size = getattr(env, "slate_size", 1)
     observer = getattr(env, "observer", None)
     return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=actions)
-
-
-def network_for(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> ActorCritic:
-    """Return the untrained network that fits an environment's observations and actions."""
-    observer, n_actions = getattr(env, "observer", None), _n_actions(env)
-    if observer is not None and getattr(env, "retriever", None) is None:
-        return build_network(observer, config)
-    if observer is not None:
-        if isinstance(config, DQNConfig):
-            raise InvalidArgumentError(
-                f"{config.algorithm.upper()} does not rank candidates; train with PPOConfig or A2CConfig"
-            )
-        space = env.single_observation_space
-        if not isinstance(space, spaces.Dict) or not {"interest", "candidate_features"} <= set(space):
-            raise InvalidArgumentError("ranking candidates needs the parts 'interest' and 'candidate_features' to see")
-        features = space["candidate_features"].shape
-        assert features is not None
-        sizes = {"alpha": config.alpha_init, "rank": config.rank, "hidden_size": config.hidden_size}
-        return CandidateActorCritic(observer.interest_size, features[-1], **sizes)  # type: ignore[arg-type]
-    shape = env.single_observation_space.shape
-    if shape is None or len(shape) != 1:
-        raise InvalidArgumentError(f"observations must have one axis, got the space {env.single_observation_space}")
-    if isinstance(config, QRDQNConfig):
-        return PlainQuantileNetwork(
-            shape[0],
-            n_actions,
-            n_quantiles=config.n_quantiles,
-            temperature=config.temperature,
-            hidden_size=config.hidden_size,
-        )
-    if isinstance(config, DQNConfig):
-        return PlainQNetwork(shape[0], n_actions, temperature=config.temperature, hidden_size=config.hidden_size)
-    return PlainActorCritic(shape[0], n_actions, config.hidden_size)
-
-
-def _n_actions(env: VectorEnv[Any, Any, Any]) -> int:
-    space = env.single_action_space
-    return int(space.nvec[0]) if isinstance(space, spaces.MultiDiscrete) else int(space.n)  # type: ignore[attr-defined]
-
-
-def _check_actions(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> int:
-    """Return the number of actions, if the algorithm can choose among them."""
-    space = env.single_action_space
-    slates = isinstance(space, spaces.MultiDiscrete)
-    if not slates and not isinstance(space, spaces.Discrete):
-        raise InvalidArgumentError(f"actions must be items or slates of items, got the space {space}")
-    if isinstance(config, DQNConfig):
-        if slates:
-            raise InvalidArgumentError(
-                f"{config.algorithm.upper()} shows one item at a time; for slates train with PPOConfig or A2CConfig"
-            )
-    elif config.n_steps * env.num_envs < 2:
-        raise InvalidArgumentError("n_steps * num_envs must be at least 2, because advantages are normalised")
-    return _n_actions(env)
 
 
 def _check_finite(network: ActorCritic) -> None:
@@ -194,7 +142,7 @@ class _Watch(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        if not isinstance(self._config, DQNConfig):
+        if isinstance(self._config, PPOConfig | A2CConfig):
             remaining = max(1.0 - self.num_timesteps / self._config.total_steps, 0.0)
             self.model.ent_coef = self._config.ent_coef * remaining  # type: ignore[attr-defined]
         log_alpha = getattr(getattr(self.model.policy, "actor_critic", None), "log_alpha", None)

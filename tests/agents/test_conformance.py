@@ -10,9 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.vector import VectorWrapper
+from gymnasium.vector.utils import batch_space
 
 from rlrec.agents.baselines import GreedyPolicy
-from rlrec.agents.config import A2CConfig, DQNConfig, MaskablePPOConfig, PPOConfig, QRDQNConfig
+from rlrec.agents.config import (
+    A2CConfig,
+    ContinuousConfig,
+    DQNConfig,
+    MaskablePPOConfig,
+    PPOConfig,
+    QRDQNConfig,
+    SACConfig,
+    TD3Config,
+)
 from rlrec.agents.logged_networks import PlainTwoHeadNetwork
 from rlrec.agents.logged_q import train_logged_q
 from rlrec.agents.off_policy import LoggedSteps
@@ -22,6 +33,8 @@ from rlrec.agents.q_networks import PlainQNetwork
 from rlrec.agents.training import train_agent
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.protocols import StochasticPolicy
+from rlrec.envs.actions import Actions
+from rlrec.envs.nearest import NearestItems
 from rlrec.envs.vector import make_vec
 from rlrec.evaluation.collect import collect
 from rlrec.testing.oracles import BoredomWorld
@@ -34,6 +47,8 @@ TINY: dict[str, Any] = {
     "agents/dqn": DQNConfig(total_steps=512, learning_starts=64, batch_size=32),
     "agents/maskable_ppo": MaskablePPOConfig(total_steps=512, n_steps=8, batch_size=64, n_epochs=1),
     "agents/qrdqn": QRDQNConfig(total_steps=512, learning_starts=64, batch_size=32, n_quantiles=5),
+    "agents/td3": TD3Config(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3, noise=0.3),
+    "agents/sac": SACConfig(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3),
     "agents/sqn": SQNConfig(n_epochs=1, batch_size=64, n_negatives=2),
     "agents/cql": CQLConfig(n_epochs=1, batch_size=64),
 }
@@ -43,6 +58,8 @@ BOREDOM: dict[str, Any] = {
     "agents/dqn": DQNConfig(total_steps=50_000, learning_starts=2_048),
     "agents/maskable_ppo": MaskablePPOConfig(total_steps=100_000, learning_rate=3e-3, vf_coef=0.5),
     "agents/qrdqn": QRDQNConfig(total_steps=50_000, learning_starts=2_048, batch_size=128, n_quantiles=11),
+    "agents/td3": TD3Config(total_steps=50_000, learning_starts=2_048, noise=0.3),
+    "agents/sac": SACConfig(total_steps=50_000, learning_starts=2_048),
     "agents/sqn": SQNConfig(gamma=0.99, n_epochs=60, learning_rate=3e-3, temperature=0.02),
     "agents/cql": CQLConfig(gamma=0.99, n_epochs=60, learning_rate=3e-3, temperature=0.02, cql_alpha=0.01),
 }
@@ -67,6 +84,8 @@ def train(name: str, *, seed: int = 0, **options: Any) -> AgentPolicy:
         return train_logged_q(
             cycle_model(), LoggedSteps.from_trajectories(episodes), config, seed=seed, show_progress=False
         )
+    if isinstance(config, ContinuousConfig):
+        options["nearest"] = NearestItems.of(cycle_model())
     return train_agent(make_vec(cycle_model(), num_envs=16, **options), config, seed=seed, show_progress=False)
 
 
@@ -111,7 +130,7 @@ def test_training_leaves_the_callers_luck_alone(name, agents):
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if not isinstance(TINY[name], OFFLINE)])
+@pytest.mark.parametrize("name", [name for name in CONFIGS if not isinstance(TINY[name], (*OFFLINE, ContinuousConfig))])
 def test_masked_items_are_not_shown_while_it_learns(name):
     needs(name)
     blocked = np.zeros(N_ITEMS, bool)
@@ -147,7 +166,7 @@ def test_bad_input_gets_a_sentence(name, agents):
     with pytest.raises(InvalidArgumentError, match=r"of shape \(3, 6\) that allows something in every row, got bool"):
         agent.predict(np.zeros((3, 16)), action_masks=np.zeros((3, N_ITEMS), bool))
     with pytest.raises(InvalidArgumentError, match="must be at least 1"):
-        type(TINY[name])(rank=0)
+        type(TINY[name])(hidden_size=0)
 
 
 def test_in_a_fresh_process_they_are_the_same(agents, tmp_path):
@@ -169,6 +188,20 @@ def test_in_a_fresh_process_they_are_the_same(agents, tmp_path):
             assert np.array_equal(found[Path(name).name], agents(name).action_probs(interests())), name
 
 
+class VectorsOf(VectorWrapper):
+    """A world of two items, at two corners, that is answered with vectors."""
+
+    def __init__(self, world: BoredomWorld) -> None:
+        super().__init__(world)
+        nearest = NearestItems(np.eye(2))
+        self.actions = Actions(world.num_envs, 1, 2, staged=False, nearest=nearest)
+        self.single_action_space = self.actions.single_space
+        self.action_space = batch_space(self.single_action_space, world.num_envs)
+
+    def step(self, actions: np.ndarray) -> Any:
+        return self.env.step(self.actions.slates(actions, None, None)[:, 0])
+
+
 @pytest.mark.learning
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_learns_to_wait_for_the_favourite_to_be_fresh(name):
@@ -180,6 +213,8 @@ def test_it_learns_to_wait_for_the_favourite_to_be_fresh(name):
         network = (PlainTwoHeadNetwork if isinstance(config, SQNConfig) else PlainQNetwork)(1, 2, **sizes)
         steps = logged(world, lambda observation: np.full((len(observation), 2), 0.5), 100)
         agent = train_logged_q(None, steps, config, network=network, show_progress=False)
+    elif isinstance(config, ContinuousConfig):
+        agent = train_agent(VectorsOf(BoredomWorld(16)), config, show_progress=False)
     else:
         agent = train_agent(BoredomWorld(16 if isinstance(config, DQNConfig) else 64), config, show_progress=False)
     world = BoredomWorld(1)

@@ -17,7 +17,7 @@ def interests(n: int) -> np.ndarray:
 
 
 def policy(name: str) -> AgentPolicy:
-    config = CONFIGS[name](rank=4, hidden_size=8)
+    config = CONFIGS[name](hidden_size=8)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_network(cycle_model(), config)
