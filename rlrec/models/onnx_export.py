@@ -46,12 +46,14 @@ def export_onnx(model: LSTMModel, path: str | Path) -> None:
         _require(package)
     step = _Step(model).eval()
     n, batch = 2, torch.export.Dim("batch")
-    zero = torch.zeros(n, dtype=torch.int64, device=model.device)
-    state = torch.zeros(n, model.config.n_layers, model.config.hidden_size, device=model.device)
+    size = (n, model.config.n_layers, model.config.hidden_size)
+    whole = [torch.zeros(n, dtype=torch.int64, device=model.device) for _ in range(4)]
+    # Each input a tensor of its own: one tensor given twice becomes one input of the graph.
+    example = (*whole[:3], torch.zeros(size, device=model.device), torch.zeros(size, device=model.device), whole[3])
     with torch.no_grad(), atomic_path(path) as temporary, _silence():
         torch.onnx.export(
             step,
-            (zero, zero, zero, state, state, zero),
+            example,
             temporary,
             input_names=INPUTS,
             output_names=OUTPUTS,
