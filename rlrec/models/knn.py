@@ -26,7 +26,7 @@ from rlrec.models.selection import ValidationTargets, mean_ndcg
 from rlrec.models.space import BehaviourSpace
 from rlrec.models.sparse import best_entries, history_matrix, sparse_from_arrays, sparse_to_arrays
 
-_DECAYS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)  # tried on validation
+_DECAYS = (0.2, 0.35, 0.5, 0.7, 0.85, 1.0)  # tried on validation
 _N_TARGETS = 2_000  # validation targets that choose among them: a user-kNN takes its time
 _BLOCK = 1_024  # items or histories compared at a time
 

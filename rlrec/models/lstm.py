@@ -268,6 +268,12 @@ class LSTMModel(SequenceModel):
         """Return the top layer's hidden vector, (B, H)."""
         return state.tensors[0][:, -1]
 
+    def export_onnx(self, path: str | Path) -> None:
+        """Write one step of the model as an ONNX graph; see `rlrec.models.onnx_export.export_onnx`."""
+        from rlrec.models.onnx_export import export_onnx
+
+        export_onnx(self, path)
+
     # ---- disk ---------------------------------------------------------------------------------------------------
 
     def _export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
