@@ -8,7 +8,7 @@ A third, an n-gram model of the validation period, is there to choose settings b
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,9 @@ def uplift(
 ) -> dict[str, Any]:
     """Return the table of one log: for each variant and simulator, what it earns over greedy."""
     variants = VARIANTS if variants is None else variants
+    if quick:
+        short = PPOConfig(total_steps=16_384)
+        variants = {label: replace(variant, config=short) for label, variant in variants.items()}
     n_users = 200 if quick else n_users
     begin = time.process_time()
     simulators, others = fit_models(rlrec.load_log(f"builtin:{name}"), quick=quick)

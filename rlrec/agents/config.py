@@ -181,6 +181,23 @@ class QRDQNConfig(DQNConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlateQConfig(DQNConfig):
+    """SlateQ (Ie et al. 2019): values of items for slates, by the model of what people take. Fields as for `DQNConfig`.
+
+    ``double`` is not looked at: the best slate is found from the target's values alone.
+    """
+
+    algorithm: ClassVar[str] = "slate_q"
+    kappa: float = 0.1
+    """Pull of what is not shown; training sets it to the environment's."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        check_positive("kappa", self.kappa)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContinuousConfig:
     """What `TD3Config` and `SACConfig` share: agents that answer with a vector near which items are looked up.
 

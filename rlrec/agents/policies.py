@@ -20,16 +20,18 @@ from rlrec.agents.config import (
     PPOConfig,
     QRDQNConfig,
     SACConfig,
+    SlateQConfig,
     TD3Config,
 )
 from rlrec.agents.logged_networks import ResidualTwoHeadNetwork
 from rlrec.agents.logit_policy import LogitPolicy
-from rlrec.agents.networks import ResidualActorCritic
+from rlrec.agents.networks import ResidualActorCritic, forecast_of
 from rlrec.agents.observation import as_tensors, check_interests
 from rlrec.agents.observers import load_observer
 from rlrec.agents.offline_config import CQLConfig, SQNConfig
 from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.q_networks import ResidualQNetwork, ResidualQuantileNetwork
+from rlrec.agents.slate_networks import ForecastAttraction, SlateQNetwork
 from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, NotReadyError
@@ -50,11 +52,19 @@ CONFIGS: dict[str, type[PolicyConfig]] = {
         QRDQNConfig,
         TD3Config,
         SACConfig,
+        SlateQConfig,
         SQNConfig,
         CQLConfig,
     )
 }
-_SAVED = (ResidualActorCritic, ResidualQNetwork, ResidualQuantileNetwork, ResidualTwoHeadNetwork, ProtoNetwork)
+_SAVED = (
+    ResidualActorCritic,
+    ResidualQNetwork,
+    ResidualQuantileNetwork,
+    ResidualTwoHeadNetwork,
+    ProtoNetwork,
+    SlateQNetwork,
+)
 
 
 class AgentPolicy(LogitPolicy):
@@ -202,6 +212,16 @@ def build_network(
             n_nearest=config.n_nearest,
             temperature=config.temperature,
             slate_size=slate_size,
+        )
+    if isinstance(config, SlateQConfig):
+        return SlateQNetwork(
+            observer.interest_size,
+            observer.n_items,
+            slate_size,
+            config.hidden_size,
+            ForecastAttraction(forecast_of(observer)),
+            kappa=config.kappa,
+            temperature=config.temperature,
         )
     sizes: dict[str, Any] = {"rank": config.rank, "hidden_size": config.hidden_size}
     if isinstance(config, PPOConfig | A2CConfig):

@@ -34,7 +34,8 @@ def sample_slates(logits: Tensor, uniform: Tensor) -> Tensor:
     Tensor, int64, shape (B, K)
         No item twice.
     """
-    weights = (logits - logits.amax(-1, keepdim=True)).double().exp()  # (B, I); relative to the best, none overflows
+    # Relative to the best, none overflows; the running sum needs double precision, the exponential does not.
+    weights = (logits - logits.amax(-1, keepdim=True)).exp_().double()  # (B, I)
     chosen = []
     for position in range(uniform.shape[1]):
         item = inverse_cdf(weights, uniform[:, position])  # (B,)

@@ -15,10 +15,11 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.algorithms import algorithm_for, learn_options
-from rlrec.agents.config import A2CConfig, AgentConfig, PPOConfig
+from rlrec.agents.config import A2CConfig, AgentConfig, PPOConfig, SlateQConfig
 from rlrec.agents.network_choice import check_actions, network_for
 from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.sb3 import SB3VecEnv
+from rlrec.agents.slate_q import train_slate_q
 from rlrec.core.errors import CollapseError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.models.threads import torch_seed, torch_threads
@@ -59,11 +60,12 @@ def train_agent(
         the same step, with flat observations and discrete actions, gets a plain network.
     config : AgentConfig, optional
         `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only); with the extra ``contrib``
-        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config` or `SACConfig` where actions are vectors.
+        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config` or `SACConfig` where actions are vectors;
+        `SlateQConfig` for slates.
     seed : int
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
-        Gets ``metrics.jsonl`` and ``tensorboard/``; nothing else is written (see `AgentPolicy.save`).
+        Gets ``metrics.jsonl`` and ``tensorboard/``, but from SlateQ; nothing else is written (see `AgentPolicy.save`).
     show_progress : bool, optional
         Force the progress bar on or off.
 
@@ -81,6 +83,8 @@ def train_agent(
         If the config needs sb3-contrib, and it is not installed.
     """
     config = PPOConfig() if config is None else config
+    if isinstance(config, SlateQConfig):
+        return train_slate_q(env, config, seed=seed, show_progress=show_progress)
     adapter = SB3VecEnv(env)
     actions = check_actions(env, config)
     with _global_seed(seed), torch_threads(1), MetricsWriter(folder) as metrics:

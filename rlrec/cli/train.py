@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, MaskablePPOConfig, PPOConfig, QRDQNConfig
+from rlrec.agents.config import (
+    A2CConfig,
+    AgentConfig,
+    DQNConfig,
+    MaskablePPOConfig,
+    PPOConfig,
+    QRDQNConfig,
+    SlateQConfig,
+)
 from rlrec.cli.command import BaseCommand
 from rlrec.cli.judging import PlannerName
 from rlrec.core.checks import check_at_least
@@ -41,8 +49,8 @@ class Command(BaseCommand):
     """Items shown at a time."""
     num_envs: int = 256
     """Users met in parallel."""
-    algorithm: Literal["ppo", "a2c", "dqn", "maskable_ppo", "qrdqn"] = "ppo"
-    """How it learns; dqn and qrdqn show single items, maskable_ppo and qrdqn need the extra `contrib`."""
+    algorithm: Literal["ppo", "a2c", "dqn", "maskable_ppo", "qrdqn", "slate_q"] = "ppo"
+    """How it learns; (qr)dqn shows single items, slate_q slates; maskable_ppo and qrdqn need the extra `contrib`."""
     n_users: int = 500
     """Users that the agent and the policies beside it meet at the end, for a session each; 0 judges nothing."""
     planners: tuple[PlannerName, ...] = ()
@@ -55,6 +63,8 @@ class Command(BaseCommand):
     """DQN."""
     qrdqn: QRDQNConfig = field(default_factory=QRDQNConfig)
     """QR-DQN."""
+    slate_q: SlateQConfig = field(default_factory=SlateQConfig)
+    """SlateQ."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """How simulated people react."""
 
@@ -70,6 +80,7 @@ class Command(BaseCommand):
         if self.algorithm == "maskable_ppo":
             return MaskablePPOConfig(**asdict(self.agent))
         configs: dict[str, AgentConfig] = {"ppo": self.agent, "a2c": self.a2c, "dqn": self.dqn, "qrdqn": self.qrdqn}
+        configs["slate_q"] = self.slate_q
         return configs[self.algorithm]
 
 

@@ -22,6 +22,7 @@ from rlrec.agents.config import (
     PPOConfig,
     QRDQNConfig,
     SACConfig,
+    SlateQConfig,
     TD3Config,
 )
 from rlrec.agents.logged_networks import PlainTwoHeadNetwork
@@ -49,6 +50,7 @@ TINY: dict[str, Any] = {
     "agents/qrdqn": QRDQNConfig(total_steps=512, learning_starts=64, batch_size=32, n_quantiles=5),
     "agents/td3": TD3Config(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3, noise=0.3),
     "agents/sac": SACConfig(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3),
+    "agents/slate_q": SlateQConfig(total_steps=512, learning_starts=64, batch_size=32, target_update_interval=64),
     "agents/sqn": SQNConfig(n_epochs=1, batch_size=64, n_negatives=2),
     "agents/cql": CQLConfig(n_epochs=1, batch_size=64),
 }
@@ -58,8 +60,9 @@ BOREDOM: dict[str, Any] = {
     "agents/dqn": DQNConfig(total_steps=50_000, learning_starts=2_048),
     "agents/maskable_ppo": MaskablePPOConfig(total_steps=100_000, learning_rate=3e-3, vf_coef=0.5),
     "agents/qrdqn": QRDQNConfig(total_steps=50_000, learning_starts=2_048, batch_size=128, n_quantiles=11),
-    "agents/td3": TD3Config(total_steps=50_000, learning_starts=2_048, noise=0.3),
-    "agents/sac": SACConfig(total_steps=50_000, learning_starts=2_048),
+    "agents/td3": TD3Config(total_steps=16_000, learning_starts=2_048, batch_size=256, noise=0.3),
+    "agents/sac": SACConfig(total_steps=16_000, learning_starts=2_048, batch_size=256),
+    "agents/slate_q": SlateQConfig(),  # slates have a world of their own, in test_slate_q.py
     "agents/sqn": SQNConfig(gamma=0.99, n_epochs=60, learning_rate=3e-3, temperature=0.02),
     "agents/cql": CQLConfig(gamma=0.99, n_epochs=60, learning_rate=3e-3, temperature=0.02, cql_alpha=0.01),
 }
@@ -84,6 +87,8 @@ def train(name: str, *, seed: int = 0, **options: Any) -> AgentPolicy:
         return train_logged_q(
             cycle_model(), LoggedSteps.from_trajectories(episodes), config, seed=seed, show_progress=False
         )
+    if isinstance(config, SlateQConfig):
+        options["slate_size"] = 2
     if isinstance(config, ContinuousConfig):
         options["nearest"] = NearestItems.of(cycle_model())
     return train_agent(make_vec(cycle_model(), num_envs=16, **options), config, seed=seed, show_progress=False)
@@ -112,7 +117,7 @@ def test_it_is_a_policy_whose_probabilities_sum_to_one(name, agents):
     probs = agents(name).action_probs(interests())
     np.testing.assert_allclose(probs.sum(axis=1), 1.0)
     best, _ = agents(name).predict(interests(), deterministic=True)
-    assert np.array_equal(best, probs.argmax(axis=1))
+    assert np.array_equal(best.reshape(len(best), -1)[:, 0], probs.argmax(axis=1))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -130,7 +135,9 @@ def test_training_leaves_the_callers_luck_alone(name, agents):
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if not isinstance(TINY[name], (*OFFLINE, ContinuousConfig))])
+@pytest.mark.parametrize(
+    "name", [name for name in CONFIGS if not isinstance(TINY[name], (*OFFLINE, ContinuousConfig, SlateQConfig))]
+)
 def test_masked_items_are_not_shown_while_it_learns(name):
     needs(name)
     blocked = np.zeros(N_ITEMS, bool)
@@ -147,14 +154,15 @@ def test_masked_items_are_not_shown_after(name, agents):
 
 
 def obeys(agent: AgentPolicy, blocked: np.ndarray) -> None:
-    env = make_vec(cycle_model(), num_envs=16, blocked=blocked, hide_seen=True, observation=("interest", "mask_bits"))
+    options = {"blocked": blocked, "hide_seen": True, "observation": ("interest", "mask_bits")}
+    env = make_vec(cycle_model(), num_envs=16, slate_size=agent.slate_size, **options)
     observation, _ = env.reset(seed=9)
     for step in range(20):
         forbidden = ~env.action_masks()
         assert forbidden[:, blocked].any()  # where nothing would be left, everything may be shown
         assert (agent.action_probs(observation)[forbidden] == 0).all()
         apart, _ = agent.predict(observation["interest"], action_masks=~forbidden)
-        assert not forbidden[np.arange(16), apart].any()
+        assert not np.take_along_axis(forbidden, apart.reshape(16, -1), axis=1).any()
         observation, *_ = env.step(agent.predict(observation, deterministic=step % 2 == 0)[0])
 
 
@@ -203,7 +211,7 @@ class VectorsOf(VectorWrapper):
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "agents/slate_q"])
 def test_it_learns_to_wait_for_the_favourite_to_be_fresh(name):
     needs(name)
     config = BOREDOM[name]
