@@ -147,8 +147,14 @@ def test_a_sample_is_a_log_that_splits_by_time_and_trains_every_model():
     assert MarkovModel.fit(train).n_items == N_ITEMS
 
 
-def test_the_cycle_survives_adversarial_training():
-    sample = generate_sequences(fitted().adversarial, 2_000, seed=0)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"reward": "rollout"}, {"reward": "gumbel"}, {"discriminator": "conv"}],
+    ids=["dense", "rollout", "gumbel", "conv"],
+)
+def test_the_cycle_survives_adversarial_training(settings):
+    gan = fit(replace(SHORT, **settings)) if settings else fitted()
+    sample = generate_sequences(gan.adversarial, 2_000, seed=0)
     owner = np.repeat(np.arange(len(sample)), sample.lengths)
     inside = np.diff(owner) == 0
     counts = np.zeros((N_ITEMS, N_ITEMS))
