@@ -345,7 +345,8 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
         """Return what the users in ``rows``, who leave, saw last; ``infos`` are still theirs."""
-        observations = self._observations.rows(self._observe(visible, self._propose(visible)), len(rows))
+        candidates = self._propose(visible) if self._observations.shows_candidates else None
+        observations = self._observations.rows(self._observe(visible, candidates), len(rows))
         final = np.empty(self.num_envs, dtype=object)
         for row, observation in zip(rows, observations, strict=True):
             final[row] = observation
