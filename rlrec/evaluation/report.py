@@ -23,11 +23,8 @@ from rlrec.evaluation.report_tables import (
     metrics_table,
     models_table,
     policies_table,
-<<<<<<< HEAD
-    seeds_table,
-=======
     privacy_table,
->>>>>>> gan
+    seeds_table,
 )
 
 SUMMARY_FILE = "summary.json"
