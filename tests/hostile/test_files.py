@@ -109,7 +109,7 @@ def test_a_stored_log_whose_manifest_lacks_a_key(tmp_path, key):
     save_log(cycle_log(), tmp_path / "log")
     path = tmp_path / "log" / "manifest.json"
     path.write_text(path.read_text().replace(f'"{key}":', f'"{key[1:]}":'))
-    with pytest.raises(ArtifactError, match="is damaged: .*; load and save the log again"):
+    with pytest.raises(ArtifactError, match=r"is damaged: .*; load and save the log again"):
         open_log(tmp_path / "log")
 
 
