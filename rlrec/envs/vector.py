@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, NotReadyError
@@ -207,28 +209,57 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self, actions: NDArray[Any]
     ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Show items (B,) or slates (B, K), and return what Gymnasium asks for; rewards are (B,)."""
+        with torch_threads(1):
+            rewards, terminated, truncated, infos = self._advance(actions)
+            return self._look(), rewards, terminated, truncated, infos
+
+    def step_torch(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Do as `step` for an agent in torch: the interest vectors (B, D) stay where the observer is, uncopied.
+
+        Actions, rewards and flags are small and go through NumPy. ``infos`` are those of `step`. The observation shares
+        memory with the environment: do not write into it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the observation has other parts than ``interest``.
+        """
+        if self.observation_parts != ("interest",):
+            raise InvalidArgumentError(
+                f"step_torch gives interest vectors only, the observation is {self.observation_parts}; use step"
+            )
+        with torch_threads(1), torch.no_grad():
+            rewards, *flags, infos = self._advance(actions.detach().cpu().numpy())
+            self._candidates = self._propose(self._visible)
+            seen = self.observer.interest(self._visible.memory)
+            ended, cut = (torch.from_numpy(flag).to(seen.device) for flag in flags)
+            return seen, torch.from_numpy(rewards).to(seen), ended, cut, infos
+
+    def _advance(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Take a step without looking at what came of it."""
         if self._state is None:
             raise NotReadyError("step came before reset; call reset(seed=...) first")
         slates = self._slates(actions)
-        with torch_threads(1):
-            responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
-            same = state.memory if self.observer is self.simulator.model else None
-            visible = self._visible.after(responses, self.observer, same)
-            ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
-            rewards, terms = self.reward(Step(slates, responses, ends.days_away))
-            self._last = (slates, responses)
-            state, visible, terminated, truncated = ends[:4]
-            infos = self._infos(state, responses, terms, slates, ends.days_away)
-            rows = np.flatnonzero(terminated | truncated)
-            if len(rows):
-                infos |= self._final(visible.select(rows), rows, infos)
-                fresh, fresh_visible = self._arrive(self._take_keys(rows))
-                state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
-                infos["user"] = state.key
-                if ends.days_away is not None:
-                    infos |= {"visit": state.visit, "day": state.day}
-            self._state, self._visible = state, visible
-            return self._look(), rewards, terminated, truncated, infos
+        responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
+        same = state.memory if self.observer is self.simulator.model else None
+        visible = self._visible.after(responses, self.observer, same)
+        ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
+        rewards, terms = self.reward(Step(slates, responses, ends.days_away))
+        self._last = (slates, responses)
+        state, visible, terminated, truncated = ends[:4]
+        infos = self._infos(state, responses, terms, slates, ends.days_away)
+        rows = np.flatnonzero(terminated | truncated)
+        if len(rows):
+            infos |= self._final(visible.select(rows), rows, infos)
+            fresh, fresh_visible = self._arrive(self._take_keys(rows))
+            state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
+            infos["user"] = state.key
+            if ends.days_away is not None:
+                infos |= {"visit": state.visit, "day": state.day}
+        self._state, self._visible = state, visible
+        return rewards, terminated, truncated, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return what may be shown now, (B, n_actions); where nothing would be left, everything may."""
