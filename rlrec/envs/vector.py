@@ -19,7 +19,6 @@ from torch import Tensor
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, NotReadyError
-from rlrec.core.random import CounterRng
 from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
@@ -28,6 +27,7 @@ from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.masks import ActionMask
 from rlrec.envs.nearest import NearestItems
 from rlrec.envs.observations import Observations
+from rlrec.envs.population import Population
 from rlrec.envs.rewards import EventReward, Reward, RewardSum, Step
 from rlrec.envs.simulator import Responses, UserSimulator, UserState
 from rlrec.envs.visible import Visible
@@ -165,9 +165,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if self._state is None:
             raise NotReadyError("narrowed came before reset; call reset(seed=...) first")
         narrow = self.view(len(rows))
-        narrow._seed, narrow._rng = self._seed, self._rng
-        narrow._in_order, narrow._next_key = True, self._next_key[rows]
-        narrow._n_arrived = self._n_arrived if self._in_order else int(self._next_key.max())
+        narrow._people = self._people.narrowed(rows)
         narrow._state, narrow._visible = self._state.select(rows), self._visible.select(rows)
         return narrow, narrow._look()
 
@@ -190,16 +188,13 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         """
         if isinstance(seed, list | tuple):
             raise InvalidArgumentError("seed must be one integer: users have their own streams under a single seed")
-        first = self._state is None
-        if seed is not None or first:
+        if seed is not None or self._state is None:
             self._seed = self._seed if seed is None else int(seed)
-            self._rng = CounterRng(self._seed)
+            self._people = Population(self._seed, self.num_envs)
             self.action_space.seed(self._seed & 0xFFFFFFFF)
-            self._next_key = np.arange(self.num_envs, dtype=np.int64)
-            self._n_arrived = 0
-        self._in_order = bool(options and options.get("in_order"))
+        self._people.in_order = bool(options and options.get("in_order"))
         users = None if options is None else options.get("users")
-        keys = self._take_keys() if users is None else self._check_users(users)
+        keys = self._people.take() if users is None else self._people.checked(users)
         self._last = None
         with torch_threads(1):
             self._state, self._visible = self._arrive(keys)
@@ -242,10 +237,10 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if self._state is None:
             raise NotReadyError("step came before reset; call reset(seed=...) first")
         slates = self._slates(actions)
-        responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
+        responses, state = self.simulator.respond(self._state, slates, rng=self._people.rng)
         same = state.memory if self.observer is self.simulator.model else None
         visible = self._visible.after(responses, self.observer, same)
-        ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
+        ends = end_step(self.simulator, self.observer, state, visible, responses, self._people.rng)
         rewards, terms = self.reward(Step(slates, responses, ends.days_away))
         self._last = (slates, responses)
         state, visible, terminated, truncated = ends[:4]
@@ -253,7 +248,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         rows = np.flatnonzero(terminated | truncated)
         if len(rows):
             infos |= self._final(visible.select(rows), rows, infos)
-            fresh, fresh_visible = self._arrive(self._take_keys(rows))
+            fresh, fresh_visible = self._arrive(self._people.take(rows))
             state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
             infos["user"] = state.key
             if ends.days_away is not None:
@@ -301,7 +296,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return Forecaster(self.observer, self.simulator.config)
 
     def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, Visible]:
-        state, history = self.simulator.reset(keys, rng=self._rng)
+        state, history = self.simulator.reset(keys, rng=self._people.rng)
         memory = state.memory
         if self.observer is not self.simulator.model:
             memory = self.observer.read(history, self.observer.initial_state(len(keys)))
@@ -323,30 +318,11 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     def _propose(self, visible: Visible) -> NDArray[np.int64] | None:
         if self.retriever is None:
             return None
-        return self.retriever(visible.recent, visible.key, visible.clock, self._rng)
+        return self.retriever(visible.recent, visible.key, visible.clock, self._people.rng)
 
     def _observe(self, visible: Visible, candidates: NDArray[np.int64] | None) -> Any:
         mask = self.mask(visible, candidates, self.slate_size) if self._observations.shows_mask else None
         return self._observations(visible, candidates, mask)
-
-    def _take_keys(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Return the rows' next people; row r meets r, r + B, r + 2B, ... whatever the others do, or they queue."""
-        if self._in_order:
-            n = self.num_envs if rows is None else len(rows)
-            self._n_arrived += n
-            return np.arange(self._n_arrived - n, self._n_arrived, dtype=np.int64)
-        chosen = slice(None) if rows is None else rows
-        keys = self._next_key[chosen].copy()
-        self._next_key[chosen] += self.num_envs
-        return keys
-
-    def _check_users(self, users: Any) -> NDArray[np.int64]:
-        keys = np.asarray(users)
-        if keys.shape != (self.num_envs,) or keys.dtype.kind not in "iu":
-            raise InvalidArgumentError(
-                f"options['users'] must be an integer array of shape ({self.num_envs},), got {keys.dtype} {keys.shape}"
-            )
-        return keys.astype(np.int64)
 
     def _slates(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         """Return the items that the actions stand for, (B, K)."""
