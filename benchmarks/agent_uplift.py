@@ -68,7 +68,7 @@ def fit_models(log: InteractionLog, *, quick: bool) -> tuple[dict[str, SequenceM
         "test_gru": lstm(test, gru, 1),
         "test_ngram": NGramModel.fit(test),
     }
-    early, _, late = rlrec.split_by_time(train, valid=0.001, test=0.5)
+    early, _, late = rlrec.split_by_time(train, valid=0.1, test=0.5)
     others: list[SequenceModel] = [lstm(early, small, 2), lstm(late, small, 3), rlrec.MarkovModel.fit(train)]
     return simulators, others
 

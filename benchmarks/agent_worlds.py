@@ -78,7 +78,7 @@ RUNS = {
     ),
     "leave100/dqn": Run(
         lambda: LeaveWorld(256, n_items=100),
-        DQNConfig(total_steps=400_000, exploration_fraction=0.7, temperature=0.003, **VALUES),
+        DQNConfig(total_steps=400_000, exploration_fraction=0.7, temperature=0.001, **VALUES),
     ),
 }
 

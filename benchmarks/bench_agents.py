@@ -24,7 +24,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from agent_logs import log_lines, log_part
 from agent_speed import speed_lines, speed_part
-from agent_uplift import LOGS, uplift, uplift_lines
+from agent_uplift import LOGS, SIMULATORS, uplift, uplift_lines
 from agent_worlds import HEADER, worlds_part
 from record import record
 
@@ -48,7 +48,12 @@ def uplifts(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in arguments.logs:
         tables[name] = uplift(name, n_seeds=1 if arguments.quick else arguments.seeds, quick=arguments.quick)
         print("\n".join(uplift_lines(name, tables[name])), flush=True)
-    return {"uplift_over_greedy": {name: headline(table) for name, table in tables.items()}, "uplift": tables}
+    headlines = {"uplift_over_greedy": {name: headline(table) for name, table in tables.items()}}
+    return headlines | {
+        f"{name}, {where}": table["floors"][where] | {label: rows[where] for label, rows in table["agents"].items()}
+        for name, table in tables.items()
+        for where in SIMULATORS
+    }
 
 
 def headline(table: dict[str, Any]) -> dict[str, Any]:
@@ -56,13 +61,15 @@ def headline(table: dict[str, Any]) -> dict[str, Any]:
     row = table["agents"]["ppo on an ensemble"]
     home, away = row["home"], row["test_gru"]
     shares = {name: home[f"share_{name}"] for name in ("value", "low", "high")}
-    return shares | {"heldout_value": away["share_value"], "heldout_low": away["share_low"]}
+    sizes = {name: table[name] for name in ("n_seeds", "n_users", "fit_cpu_s")} | {"train_cpu_s": row["cpu_s"]}
+    return shares | {"heldout_value": away["share_value"], "heldout_low": away["share_low"]} | sizes
 
 
 def logs(arguments: argparse.Namespace) -> dict[str, Any]:
     found = log_part(n_logs=1 if arguments.quick else min(arguments.seeds, 5), quick=arguments.quick)
     print("\n".join(log_lines(found)), flush=True)
-    return {"log": found}
+    sizes = {name: value for name, value in found.items() if name != "ways"}
+    return sizes | {"log": found["ways"]}
 
 
 def main() -> None:
