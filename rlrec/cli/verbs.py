@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "data convert": Verb("rlrec.cli.data_convert", "any log, of any size, to the form that opens at once"),
     "data download": Verb("rlrec.cli.data_download", "fetch a public log by name, with its terms"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "tune": Verb("rlrec.cli.tune", "search the LSTM's settings on a log's validation part, for fit"),
     "recommend": Verb("rlrec.cli.recommend", "recommend to a user, after a history, or to everyone, and say why"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
     "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),

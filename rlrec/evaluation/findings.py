@@ -21,10 +21,12 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     """Return the sentences of a report's first paragraphs; parts that the summary lacks say nothing."""
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
+    seeds = summary.get("seeds") or {}
     parts = [
         summary.get("verdict") or "",  # of `rlrec fidelity`
         shipping_finding(policies),
-        *[learner_finding(policies, name) for name in _learners(policies)],
+        *[seeds_finding(name, row, policies) for name, row in seeds.items()],
+        *[learner_finding(policies, name) for name in _learners(policies) if not _is_member(name, seeds)],
         models_finding(summary.get("models") or {}),
         trust_finding(simulator.get("fidelity") or {}),
         gan_finding(summary.get("synthetic") or {}),
@@ -68,15 +70,29 @@ def shipping_finding(policies: Mapping[str, Any]) -> str:
 
 def learner_finding(policies: Mapping[str, Any], name: str) -> str:
     """Say where a policy stands against greedy, at home and held out, and what follows."""
-    row = policies[name]
+    return _against_greedy(name, f"{name} against greedy", policies[name], policies)
+
+
+def seeds_finding(name: str, row: Mapping[str, Any], policies: Mapping[str, Any]) -> str:
+    """Say the same of an algorithm over its training seeds."""
+    subject = f"{name} over {row.get('n_seeds')} training seeds, against greedy"
+    return _against_greedy(name, subject, row, policies)
+
+
+def _against_greedy(name: str, subject: str, row: Mapping[str, Any], policies: Mapping[str, Any]) -> str:
     home, held = row.get("paired_vs_greedy"), row.get("heldout_paired_vs_greedy")
-    if bounds(home) is None:
+    if home is None or bounds(home) is None:
         return ""
-    text = f"{name} against greedy: {_uplift(home, _return(policies, 'return'))} in the simulator it trained in"
-    if bounds(held) is None:
+    text = f"{subject}: {_uplift(home, _return(policies, 'return'))} in the simulator it trained in"
+    if held is None or bounds(held) is None:
         return f"{text}; it was not judged in a held-out one, so this says little."
     text += f", {_uplift(held, _return(policies, 'heldout_return'))} in the held-out one. "
     return text + _verdict(name, _side(home), _side(held))
+
+
+def _is_member(name: str, seeds: Mapping[str, Any]) -> bool:
+    """Tell whether a policy is one of those that `seeds_finding` sums up."""
+    return any(name.startswith(f"{group}, seed ") for group in seeds)
 
 
 def trust_finding(fidelity: Mapping[str, Any]) -> str:

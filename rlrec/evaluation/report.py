@@ -24,6 +24,7 @@ from rlrec.evaluation.report_tables import (
     models_table,
     policies_table,
     privacy_table,
+    seeds_table,
 )
 
 SUMMARY_FILE = "summary.json"
@@ -111,6 +112,7 @@ def report_context(summary: Mapping[str, Any], details: ReportDetails) -> dict[s
         "data": facts_table(data, "The log", ("fact", "value")) if data else None,
         "models": _table(models_table, summary.get("models")),
         "policies": _table(policies_table, summary.get("policies")),
+        "seeds": _table(seeds_table, summary.get("seeds")),
         "kappa": _table(kappa_table, details.kappa_sweep),
         "fidelity": _metrics(simulator.get("fidelity"), "Simulated people beside real ones"),
         "speed": simulator.get("user_steps_per_cpu_second"),

@@ -49,6 +49,18 @@ _POLICY_COLUMNS = {
     "popularity_bias": "popularity bias",
 }
 
+_SEED_COLUMNS = {
+    "n_seeds": "seeds",
+    "return": "return, home",
+    "paired_vs_greedy": "vs greedy, home",
+    "seed_sd": "SD between seeds, home",
+    "rollout_error": "error of one seed from its users, home",
+    "heldout_return": "return, held out",
+    "heldout_paired_vs_greedy": "vs greedy, held out",
+    "heldout_seed_sd": "SD between seeds, held out",
+    "heldout_rollout_error": "error of one seed from its users, held out",
+}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -103,6 +115,15 @@ def policies_table(policies: Mapping[str, Mapping[str, Any]]) -> Table:
     users = f", from {number_text(max(sizes))} simulated sessions each" if sizes else ""
     caption = f"Means with 95 % intervals{users}; “vs” columns are paired differences"
     return Table(caption, ("policy", *(_POLICY_COLUMNS[key] for key in keys)), rows)
+
+
+def seeds_table(seeds: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay out algorithms over their training seeds."""
+    present = {key for row in seeds.values() for key in row}
+    keys = [key for key in _SEED_COLUMNS if key in present]
+    rows = tuple((name, tuple(cell_of(row.get(key)) for key in keys)) for name, row in seeds.items())
+    caption = "Interquartile means over training seeds; the 95 % intervals draw both seeds and simulated users"
+    return Table(caption, ("algorithm", *(_SEED_COLUMNS[key] for key in keys)), rows)
 
 
 def metrics_table(part: Mapping[str, Any], caption: str) -> Table:
