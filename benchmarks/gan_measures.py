@@ -101,5 +101,6 @@ def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, A
     table: dict[str, dict[str, Any]] = {}
     for row in rows:
         cells = [run[row] for run in runs if row in run]
-        table[row] = {name: interval([cell[name] for cell in cells]) for name in cells[0]}
+        common = [name for name in cells[0] if all(name in cell for cell in cells)]
+        table[row] = {name: interval([cell[name] for cell in cells]) for name in common}
     return table
