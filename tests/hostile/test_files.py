@@ -136,3 +136,14 @@ def test_a_stored_column_whose_header_cannot_be_read(tmp_path):
     column.write_bytes(column.read_bytes().replace(b"(", b"((", 1))
     with pytest.raises(ArtifactError, match="is damaged"):
         open_log(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "rows", ['"u"x,a,1\nv,b,2\n', '"a"b"c,x,1\n"d,y,2\nz"q"",w,3\n', 'a"",,""b1ab', '1b"\nb1"\nb""",,']
+)
+def test_quotes_that_do_not_pair_up_get_a_sentence(tmp_path, rows):
+    path = tmp_path / "log.csv"
+    path.write_text(f"{HEAD}\nk,l,1\n{rows}")
+    with pytest.raises(DataError, match="pass quote=None") as caught:
+        load_log(path)
+    assert "infer_schema_length" not in str(caught.value)
