@@ -41,6 +41,8 @@ class Command(BaseCommand):
     """Simulated sessions for each held-out one."""
     n_users: int = 500
     """Simulated users on whom the baselines are judged for each kappa."""
+    members: tuple[Path, ...] = ()
+    """More user models of the same log, such as fits with other seeds: do they agree, and rank policies alike?"""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """How simulated people react."""
 
@@ -52,6 +54,7 @@ class Command(BaseCommand):
 
 def run(command: Command) -> int:
     """Compare, print the table and the verdict, and write the page."""
+    from rlrec.cli.doubt import doubt_lines, members_doubt, satiation_of
     from rlrec.cli.judging import KAPPAS, baseline_policies, kappa_sweep
     from rlrec.cli.runs import data_summary, drawn_samples, start_run
     from rlrec.cli.saved import load_model
@@ -63,12 +66,14 @@ def run(command: Command) -> int:
     from rlrec.evaluation.fidelity import Comparison
     from rlrec.evaluation.report import write_report
     from rlrec.evaluation.report_details import ReportDetails
-    from rlrec.evaluation.report_tables import metrics_table
+    from rlrec.evaluation.report_tables import kappa_table, metrics_table
     from rlrec.evaluation.trust import requirements, verdict
     from rlrec.gan.sampling import generate_sequences
 
     model, log = load_model(command.model), load_log(command.log)
-    model.space.check_log(log)
+    members = [model, *map(load_model, command.members)]
+    for member in members:
+        member.space.check_log(log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
     start_run(command.out, command)
     began = time.perf_counter()
@@ -79,14 +84,19 @@ def run(command: Command) -> int:
     table = compared.table({"simulated": free})
     heads, nll = head_calibration(model, real), _held_out_nll(model, train, test)
     found = requirements(table, heads, nll)
+    policies = baseline_policies(model, seed=command.seed)
     sweep = kappa_sweep(
-        baseline_policies(model, seed=command.seed),
+        policies,
         model,
         KAPPAS,
         config=command.simulator,
         n_users=command.n_users,
         seed=command.seed,
     )
+    options: Any = {"config": command.simulator, "n_users": command.n_users, "seed": command.seed}
+    doubt = members_doubt(members, policies, **options) if command.members else None
+    satiation = satiation_of(model, valid.sequences(), command.simulator.satiation_decay)
+    remarks = doubt_lines(doubt, satiation)
     summary: dict[str, Any] = {
         "data": data_summary(log),
         "simulator": {"fidelity": table | _head_rows(heads)},
@@ -95,6 +105,8 @@ def run(command: Command) -> int:
         "requirements": [vars(requirement) for requirement in found],
         "verdict": verdict(found),
         "kappa_sweep": sweep,
+        "doubt": doubt,
+        "satiation": satiation,
         "seconds": {"fidelity": time.perf_counter() - began},
         "versions": package_versions(),
         "seed": command.seed,
@@ -103,13 +115,14 @@ def run(command: Command) -> int:
         **drawn_samples({"real": real, "simulated": free}, log.n_items),
         kappa_sweep=sweep,
         licence=log.notes.get("licence"),
-        notes=(verdict(found), *map(str, found)),
+        notes=(verdict(found), *map(str, found), *remarks),
     )
     details.save(command.out)
     write_json(command.out / "summary.json", summary)
     write_report(summary, details, command.out / "report.html")
     print_table(metrics_table(table | _head_rows(heads), "Simulated people beside real ones"))
-    print("\n".join(map(str, found)))
+    print_table(kappa_table(sweep))
+    print("\n".join([*map(str, found), *remarks]))
     print(f"\n{verdict(found)}\nnumbers: {command.out / 'summary.json'}; page: {command.out / 'report.html'}")
     return 0
 

@@ -21,6 +21,7 @@ UInt64Array = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_GOLDEN_ONE, _ALL = int(_GOLDEN), 0xFFFFFFFFFFFFFFFF
 _TO_UNIT = 2.0**-53
 
 
@@ -29,6 +30,14 @@ def _mix(x: UInt64Array) -> UInt64Array:
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
     return x ^ (x >> np.uint64(31))
+
+
+def _mix_one(x: int) -> int:
+    """Do as `_mix` for one word, on Python's integers."""
+    x &= _ALL
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _ALL
+    return x ^ (x >> 31)
 
 
 def _word(value: int) -> np.uint64:
@@ -92,6 +101,12 @@ class CounterRng:
         if n is not None:
             word = _mix(word[..., None] + np.arange(1, n + 1, dtype=np.uint64) * _GOLDEN)  # (B, n)
         return (word >> np.uint64(11)).astype(np.float64) * _TO_UNIT
+
+    def uniform_one(self, key: int, counter: int, *, lane: int, n: int) -> list[float]:
+        """Return what ``uniform`` gives one drawer, faster: ``n`` numbers, bit by bit the same."""
+        word = _mix_one(int(_start(self.seed, lane)[0]) + key * _GOLDEN_ONE)
+        word = _mix_one(word + (counter + 1) * _GOLDEN_ONE)
+        return [(_mix_one(word + i * _GOLDEN_ONE) >> 11) * _TO_UNIT for i in range(1, n + 1)]
 
     def child(self, lane: int) -> CounterRng:
         """Return an independent stream, named by ``lane``."""

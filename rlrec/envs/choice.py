@@ -15,7 +15,7 @@ from torch import Tensor
 from rlrec.core.errors import InvalidArgumentError
 
 
-def click_probs(probs: Tensor, kappa: float) -> Tensor:
+def click_probs(probs: Tensor, kappa: float, appeal: Tensor | None = None) -> Tensor:
     """Return the click probability of each shown item.
 
     Parameters
@@ -24,6 +24,8 @@ def click_probs(probs: Tensor, kappa: float) -> Tensor:
         p(item | h) of the shown items; rows sum to at most 1.
     kappa : float
         Pull of what is not shown, in (0, 1].
+    appeal : Tensor, shape (B, K), optional
+        Factors on ``probs`` of what is shown, such as satiation's; the pull of what is not shown stays.
 
     Returns
     -------
@@ -31,7 +33,11 @@ def click_probs(probs: Tensor, kappa: float) -> Tensor:
         Rows sum to at most 1; what is missing is "no click".
     """
     shown = probs.sum(-1, keepdim=True)  # rounding, or an estimated normaliser, may put it above 1
-    return probs / (shown + kappa * (1.0 - shown).clamp(min=0.0)).clamp(min=torch.finfo(probs.dtype).tiny)
+    outside = kappa * (1.0 - shown).clamp(min=0.0)
+    if appeal is not None:
+        probs = probs * appeal
+        shown = probs.sum(-1, keepdim=True)
+    return probs / (shown + outside).clamp(min=torch.finfo(probs.dtype).tiny)
 
 
 def choose(clicks: Tensor, uniform: Tensor) -> Tensor:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from rlrec.core.errors import InvalidArgumentError
-from rlrec.models.base import Heads, RecurrentState, SequenceModel
-from rlrec.models.item_table import ItemScores, ItemTable
+from rlrec.envs.config import SimulatorConfig
+from rlrec.models.base import BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.item_table import ItemTable
 from rlrec.models.lstm import LSTMModel
 from rlrec.models.sampling import inverse_cdf
+
+_PEOPLE, _STEPS = 256, 8  # whose states teach the correction of log Z
+_LEARNING_SCORES = 20_000_000  # exact scores that it may cost a step: fewer people where the catalogue is large
+_FEWEST_PEOPLE = 64
 
 
 class Forecast(Protocol):
@@ -21,43 +27,22 @@ class Forecast(Protocol):
         """Return log p(item | h) of ``items`` (B, K), (B, K)."""
         ...
 
-    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
-        """Return an item ~ p(. | h) for the people ``rows`` (n,), from uniforms (n,)."""
+    @property
+    def drawn(self) -> Tensor | None:
+        """An item ~ p(. | h) for each, (B,), if uniforms were given."""
         ...
 
 
 class ExactForecast:
-    """The whole softmax, computed once and only if somebody asks."""
+    """The whole softmax of any model."""
 
-    def __init__(self, heads: Heads) -> None:
-        self._heads = heads
-
-    @cached_property
-    def _log_probs(self) -> Tensor:
-        return self._heads.item_log_probs()  # (B, I)
+    def __init__(self, heads: Heads, uniform: Tensor | None) -> None:
+        self._log_probs = heads.item_log_probs()  # (B, I)
+        self.drawn = None if uniform is None else inverse_cdf(self._log_probs.exp().double(), uniform)
 
     def log_probs_of(self, items: Tensor) -> Tensor:
         """Return log p(item | h) of ``items`` (B, K)."""
         return self._log_probs.gather(-1, items)
-
-    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
-        """Return an item for each of ``rows``."""
-        return inverse_cdf(self._log_probs[rows].exp().double(), uniform)
-
-
-class SampledForecast:
-    """Scores of the asked items over an estimated normaliser; see `rlrec.models.item_table`."""
-
-    def __init__(self, scores: ItemScores) -> None:
-        self._scores = scores
-
-    def log_probs_of(self, items: Tensor) -> Tensor:
-        """Return log p(item | h) of ``items`` (B, K)."""
-        return self._scores.log_probs_of(items)
-
-    def draw(self, uniform: Tensor, rows: Tensor) -> Tensor:
-        """Return an item for each of ``rows``, among those that stand for the catalogue."""
-        return self._scores.draw(uniform, rows)
 
 
 class Forecaster:
@@ -66,20 +51,44 @@ class Forecaster:
     Parameters
     ----------
     model : SequenceModel
-    n_sampled_items : int
-        0 for the exact softmax; else the items that stand for the catalogue. Then ``model`` must be an `LSTMModel`.
+    config : SimulatorConfig
+        Says how many items stand for the catalogue.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number of items is asked for and ``model`` is no `LSTMModel`.
     """
 
-    def __init__(self, model: SequenceModel, n_sampled_items: int) -> None:
-        self._model = model
-        self._table: ItemTable | None = None
-        if n_sampled_items:
-            if not isinstance(model, LSTMModel):
-                raise InvalidArgumentError(
-                    f"n_sampled_items needs an LSTMModel, got {type(model).__name__}; set it to 0 for the exact softmax"
-                )
-            self._table = ItemTable(model, min(n_sampled_items, model.n_items))
+    def __init__(self, model: SequenceModel, config: SimulatorConfig) -> None:
+        if config.n_sampled_items and not isinstance(model, LSTMModel):
+            raise InvalidArgumentError(
+                f"n_sampled_items needs an LSTMModel, got {type(model).__name__}; set it to 0 for the exact softmax"
+            )
+        self.table: ItemTable | None = None
+        if isinstance(model, LSTMModel) and model.n_items > 1:
+            self.table = ItemTable(model, config.items_in_normaliser(model.n_items))
+            if not self.table.is_exact:
+                learn_normaliser(self.table, model)
 
-    def __call__(self, heads: Heads, memory: RecurrentState) -> Forecast:
-        """Return the forecast of people with this memory."""
-        return ExactForecast(heads) if self._table is None else SampledForecast(self._table.forecast(memory))
+    def __call__(self, heads: Heads, memory: RecurrentState, uniform: Tensor | None = None) -> Forecast:
+        """Return the forecast of people with this memory, and an item each for uniforms (B,)."""
+        if self.table is None:
+            return ExactForecast(heads, uniform)
+        return self.table.forecast(memory, uniform)
+
+
+@torch.no_grad()
+def learn_normaliser(table: ItemTable, model: LSTMModel, *, seed: int = 0) -> None:
+    """Teach a table what its log Z misses, on states of people who browse alone as the table says; see `correct`."""
+    n = int(np.clip(_LEARNING_SCORES // model.n_items, _FEWEST_PEOPLE, _PEOPLE))
+    rng = np.random.default_rng(seed)
+    state, reached = model.initial_state(n), []
+    for _ in range(_STEPS):
+        reached.append(state)
+        item = table.forecast(state, torch.from_numpy(rng.random(n)).to(model.device)).drawn
+        assert item is not None
+        zeros = torch.zeros_like(item)
+        _, state = model.step(BehaviourStep(item, zeros, zeros), state)
+    exact = [table.exact_log_z(one) for one in reached]
+    table.correct(RecurrentState.cat(reached), torch.cat(exact))

@@ -34,14 +34,20 @@ class Observations:
     """
 
     def __init__(
-        self, parts: tuple[str, ...], observer: SequenceModel, *, window: int, n_actions: int, n_sampled_items: int
+        self,
+        parts: tuple[str, ...],
+        observer: SequenceModel,
+        *,
+        window: int,
+        n_actions: int,
+        forecaster: Forecaster | None,
     ) -> None:
         wrong = [part for part in parts if part not in PARTS]
         if wrong or not parts or len(set(parts)) < len(parts):
             raise InvalidArgumentError(f"observation must name different parts of {', '.join(PARTS)}, got {parts}")
         self.parts = parts
         self._observer, self._n_actions = observer, n_actions
-        self._forecast = Forecaster(observer, n_sampled_items) if "candidate_features" in parts else None
+        self._forecast = forecaster
         counts = observer.space.item_counts
         self._popularity = (np.searchsorted(np.sort(counts), counts, side="right") / len(counts)).astype(np.float32)
         # An LSTM's hidden vector is o * tanh(c), a counting model's a distribution: both lie inside the unit cube.
@@ -66,6 +72,11 @@ class Observations:
     def shows_mask(self) -> bool:
         """True if the mask is a part."""
         return "mask" in self.parts or "mask_bits" in self.parts
+
+    @property
+    def shows_candidates(self) -> bool:
+        """True if a part depends on the candidates."""
+        return bool({"candidates", "candidate_features", "mask", "mask_bits"} & set(self.parts))
 
     def rows(self, observation: Any, n: int) -> list[Any]:
         """Return the observations of n people one by one."""

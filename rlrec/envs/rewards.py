@@ -27,6 +27,9 @@ class Step(NamedTuple):
     slates: NDArray[np.int64]
     """(B, K) items shown."""
     responses: Responses
+    days_away: FloatArray | None = None
+    """(B,) days until the next visit of those whose visit just ended, infinite for never, NaN for who stays; None where
+    an episode is one session."""
 
 
 class Reward(Protocol):
@@ -72,6 +75,25 @@ class Retention:
     def __call__(self, step: Step) -> FloatArray:
         """Return 1 where the person stayed."""
         return 1.0 - step.responses.left.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class ReturnSoon:
+    r"""What a visit's end is worth: :math:`1 / (1 + d / s)` for a user who is back after d days, 0 for one who is not.
+
+    For lifetimes; `Retention` counts the steps of a session.
+    """
+
+    scale_days: float = 1.0
+    """s, the days away that halve it."""
+
+    def __call__(self, step: Step) -> FloatArray:
+        """Return the term where a visit ended, 0 elsewhere."""
+        if step.days_away is None:
+            raise InvalidArgumentError(
+                "ReturnSoon needs users who come back; make the environment with SimulatorConfig(episode='lifetime')"
+            )
+        return np.where(np.isnan(step.days_away), 0.0, 1.0 / (1.0 + step.days_away / self.scale_days))
 
 
 class Novelty:

@@ -6,83 +6,49 @@ of (seed, key, clock, purpose), so a person does not depend on the others in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import replace
+from enum import IntEnum
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlrec.core.errors import InvalidSlateError
+from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.random import CounterRng
+from rlrec.data.sequences import gap_bucket
 from rlrec.envs.arrivals import Arrivals, OwnOpening
 from rlrec.envs.choice import choose, click_probs
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
 from rlrec.envs.forecasts import Forecaster
+from rlrec.envs.people import Responses, UserState
+from rlrec.envs.returns import DAY, GapHead, Returns
+from rlrec.envs.satiation import Satiation
+from rlrec.envs.slates import check_slates
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
+from rlrec.models.item_table import NormaliserError
 from rlrec.models.sampling import inverse_cdf
 
-_CLICK, _BROWSE, _ITEM, _EVENT, _GAP, _LEAVE = range(6)  # purposes of random numbers: one column each
-_N_DRAWS = 6
-_STEP, _MEMBER = 0, 1  # lanes
+__all__ = ["DRAWS", "Responses", "UserSimulator", "UserState", "check_slates"]
 
 
-@dataclass(frozen=True)
-class UserState:
-    """B people between two slates."""
+class DRAWS(IntEnum):
+    """Purposes of a step's random numbers: one column each."""
 
-    memory: RecurrentState
-    """What the user model remembers of each."""
-    key: NDArray[np.int64]
-    """(B,) who they are."""
-    clock: NDArray[np.int64]
-    """(B,) slates answered."""
-    streak: Tensor
-    """(B,) useless slates in a row."""
-
-    def put(self, rows: NDArray[np.int64], other: UserState) -> UserState:
-        """Return these people with those in ``rows`` (n,) replaced by ``other``'s n."""
-        key, clock = self.key.copy(), self.clock.copy()
-        key[rows], clock[rows] = other.key, other.clock
-        index = torch.from_numpy(rows).to(self.streak.device)
-        return UserState(
-            self.memory.put(index, other.memory), key, clock, self.streak.index_copy(0, index, other.streak)
-        )
-
-    def select(self, rows: NDArray[np.int64]) -> UserState:
-        """Return the people in ``rows``."""
-        index = torch.from_numpy(rows).to(self.streak.device)
-        return UserState(self.memory.select(index), self.key[rows], self.clock[rows], self.streak[index])
+    CLICK = 0
+    BROWSE = 1
+    ITEM = 2
+    EVENT = 3
+    GAP = 4
+    LEAVE = 5
 
 
-class Responses(NamedTuple):
-    """What B people did with their slates; all (B,) but ``click_probs``."""
-
-    position: NDArray[np.int64]
-    """Slate position of the click, -1 for none."""
-    item: NDArray[np.int64]
-    """Item of the visible behaviour: clicked, or found alone; -1 if there was none."""
-    event: NDArray[np.int64]
-    """Its event type; 0 if there was none."""
-    gap: NDArray[np.int64]
-    """Its gap bucket."""
-    left: NDArray[np.bool_]
-    """True where the person then left."""
-    click_probs: NDArray[np.float64]
-    """(B, K) probability with which each shown item was going to be clicked."""
-    leave_probs: NDArray[np.float64]
-    """Probability with which the person was going to leave."""
-    streak: NDArray[np.int64]
-    """Useless slates in a row, this one included."""
-    disagreement: NDArray[np.float64]
-    """Standard deviation over an ensemble's members of the probability of any click; 0 for a single model."""
-
-    @property
-    def clicked(self) -> NDArray[np.bool_]:
-        """True where something shown was taken."""
-        return self.position >= 0
+N_DRAWS = len(DRAWS)
+STEP_LANE, _MEMBER_LANE, _TIRED_LANE, _RETURN_LANE = range(4)
+_VISIT_BITS = 40  # keys stay below
+_ASKED, _LEAST_SHARE = 256, 1e-3  # people whose gap head is looked at, and what it must give to long gaps
+_TRIES = 8  # draws of somebody who is tired of what they find; the last is taken in any case
 
 
 class UserSimulator:
@@ -97,20 +63,44 @@ class UserSimulator:
         What the log cannot say.
     arrivals : Arrivals, optional
         How people come in; by default with one behaviour, as logged sessions open.
+    groups : int array, shape (I,), optional
+        What people get tired of, with ``config.satiation``: the category of each item; by default the item itself.
+    returns : Returns, optional
+        When people come back, in a lifetime; by default as the model's gap head says (`GapHead`).
     """
 
     def __init__(
-        self, model: SequenceModel, config: SimulatorConfig | None = None, *, arrivals: Arrivals | None = None
+        self,
+        model: SequenceModel,
+        config: SimulatorConfig | None = None,
+        *,
+        arrivals: Arrivals | None = None,
+        groups: NDArray[np.integer] | None = None,
+        returns: Returns | None = None,
     ) -> None:
         self.model = model
         self.config = SimulatorConfig() if config is None else config
         self.arrivals: Arrivals = OwnOpening() if arrivals is None else arrivals
-        self._forecast = Forecaster(model, self.config.n_sampled_items)
+        self.forecaster = Forecaster(model, self.config)
+        self.satiation: Satiation | None = None
+        if self.config.satiation:
+            rules = (self.config.satiation, self.config.satiation_decay, model.n_items)
+            self.satiation = Satiation(*rules, groups=groups, device=model.device)
+
+        self.returns: Returns | None = None
+        if self.config.episode == "lifetime":
+            self.returns = GapHead() if returns is None else returns
+            self._check_returns(self.returns)
 
     @property
     def n_items(self) -> int:
         """Number of items."""
         return self.model.n_items
+
+    @property
+    def normaliser_error(self) -> NormaliserError | None:
+        """How far log Z is off, measured when the simulator was built; None where it is exact."""
+        return None if self.forecaster.table is None else self.forecaster.table.error
 
     @torch.no_grad()
     def reset(self, keys: NDArray[np.int64], *, rng: CounterRng) -> tuple[UserState, BehaviourBatch]:
@@ -130,7 +120,19 @@ class UserSimulator:
         history = self.arrivals.open(self.model, keys, rng)
         memory = self.model.read(history, self._fresh(keys, rng))
         streak = torch.zeros(len(keys), dtype=torch.int64, device=self.model.device)
-        return UserState(memory, keys, np.zeros(len(keys), np.int64), streak), history
+        had = streak.new_zeros(len(keys), 0) if self.satiation is None else self.satiation.arrived(history)
+        zeros = np.zeros(len(keys), np.int64)
+        state = UserState(
+            memory=memory,
+            key=keys,
+            clock=zeros,
+            streak=streak,
+            had=had,
+            visit=zeros,
+            seen=zeros,
+            day=zeros.astype(float),
+        )
+        return state, history
 
     @torch.no_grad()
     def respond(self, state: UserState, slates: NDArray[np.integer], *, rng: CounterRng) -> tuple[Responses, UserState]:
@@ -151,14 +153,16 @@ class UserSimulator:
         shown = torch.from_numpy(check_slates(slates, len(state.key), self.n_items)).to(self.model.device)  # (B, K)
         draw = self._draws(state, rng)
         heads = self.model.heads(state.memory)
-        forecast = self._forecast(heads, state.memory)
-        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa)  # (B, K)
-        position = choose(clicks, draw[_CLICK])
+        browses = self.config.organic_rate > 0
+        forecast = self.forecaster(heads, state.memory, draw[DRAWS.ITEM] if browses else None)
+        appeal = None if self.satiation is None else self.satiation.appeal(state.had, shown)
+        clicks = click_probs(forecast.log_probs_of(shown).double().exp(), self.config.kappa, appeal)  # (B, K)
+        position = choose(clicks, draw[DRAWS.CLICK])
         clicked = position >= 0
         item = torch.where(clicked, shown.gather(1, position.clamp(min=0).unsqueeze(1)).squeeze(1), -1)
-        alone = (~clicked & (draw[_BROWSE] < self.config.organic_rate)).nonzero().squeeze(1)
-        if len(alone):
-            item = item.index_copy(0, alone, forecast.draw(draw[_ITEM][alone], alone))
+        if forecast.drawn is not None:
+            alone = ~clicked & (draw[DRAWS.BROWSE] < self.config.organic_rate)
+            item = torch.where(alone, self._wanted(state, forecast.drawn, alone, rng), item)
         acted = item >= 0
         event, gap, end, memory = self._live_on(state.memory, heads, item, draw)
         streak = torch.where(clicked, 0, state.streak + 1)
@@ -168,13 +172,35 @@ class UserSimulator:
             item=item.cpu().numpy(),
             event=torch.where(acted, event, 0).cpu().numpy(),
             gap=torch.where(acted, gap, 0).cpu().numpy(),
-            left=(draw[_LEAVE] < leaving).cpu().numpy(),
+            left=(draw[DRAWS.LEAVE] < leaving).cpu().numpy(),
             click_probs=clicks.cpu().numpy(),
             leave_probs=leaving.cpu().numpy(),
             streak=streak.cpu().numpy(),
-            disagreement=self._disagreement(heads, shown),
+            disagreement=self._disagreement(heads, shown, appeal),
         )
-        return responses, UserState(memory, state.key, state.clock + 1, streak)
+        had = state.had if self.satiation is None else self.satiation.after(state.had, item)
+        clock, seen = state.clock + 1, state.seen + 1
+        return responses, replace(state, memory=memory, streak=streak, had=had, clock=clock, seen=seen)
+
+    def _wanted(self, state: UserState, drawn: Tensor, alone: Tensor, rng: CounterRng) -> Tensor:
+        """Return what people find alone, (B,): ``drawn`` from p, and drawn again by who is tired of it (rejection)."""
+        if self.satiation is None:
+            return drawn
+        luck = rng.uniform(state.key, state.clock, lane=_TIRED_LANE, n=2 * _TRIES)  # (B, 2 * tries)
+        rows = torch.nonzero(alone).squeeze(1)
+        bound = self.satiation.largest_appeal(state.had)
+        for attempt in range(_TRIES):
+            appeal = self.satiation.appeal(state.had[rows], drawn[rows].unsqueeze(1)).squeeze(1) / bound[rows]
+            accepts = torch.from_numpy(luck[rows.cpu().numpy(), 2 * attempt]).to(appeal) < appeal
+            rows = rows[~accepts]
+            if len(rows) == 0:
+                break
+            memory = state.memory.select(rows)
+            again = torch.from_numpy(luck[rows.cpu().numpy(), 2 * attempt + 1]).to(self.model.device)
+            found = self.forecaster(self.model.heads(memory), memory, again).drawn
+            assert found is not None
+            drawn = drawn.index_copy(0, rows, found)
+        return drawn
 
     def _live_on(
         self, memory: RecurrentState, heads: Heads, item: Tensor, draw: Tensor
@@ -183,25 +209,88 @@ class UserSimulator:
         acted, known = item >= 0, item.clamp(min=0)
         event = torch.zeros_like(item)
         if self.model.n_events > 1:
-            event = inverse_cdf(heads.event_probs(known.unsqueeze(-1)).squeeze(-2).double(), draw[_EVENT])
-        gap = inverse_cdf(heads.gap_probs().double(), draw[_GAP])
+            event = inverse_cdf(heads.event_probs(known.unsqueeze(-1)).squeeze(-2).double(), draw[DRAWS.EVENT])
+        gaps = heads.gap_probs() if self.returns is None else heads.gap_probs()[..., : self.returns.n_gaps]
+        gap = inverse_cdf(gaps.double(), draw[DRAWS.GAP])
         after, stepped = self.model.step(BehaviourStep(known, event, gap), memory)
         if acted.all():
-            return event, gap, after.end_probs().double(), stepped
-        end = torch.where(acted, after.end_probs(), heads.end_probs()).double()
-        return event, gap, end, memory.where(acted, stepped)
+            return event, gap, self._hazard(after), stepped
+        return event, gap, torch.where(acted, self._hazard(after), self._hazard(heads)), memory.where(acted, stepped)
+
+    def _hazard(self, heads: Heads) -> Tensor:
+        return heads.end_probs().double() if self.returns is None else self.returns.hazard(heads)
+
+    @torch.no_grad()
+    def come_back(self, state: UserState, *, rng: CounterRng) -> tuple[NDArray[np.float64], UserState, BehaviourBatch]:
+        """Let people who just left stay away, and come back with the behaviour that opens their next visit.
+
+        Returns
+        -------
+        days : float array, shape (B,)
+            Away; infinite for who never comes back, whose rows below mean nothing.
+        state : UserState
+            At the start of the next visit.
+        opening : BehaviourBatch
+            Of the next visit, padded to (B, T).
+        """
+        assert self.returns is not None
+        luck = rng.uniform(state.key, state.clock, lane=_RETURN_LANE, n=4)  # (B, 4)
+        heads = self.model.heads(state.memory)
+        days = self.returns.seconds(heads, luck[:, :2]) / DAY
+        if self.returns.keeps_memory:
+            opening, memory = self._resume(state.memory, heads, days, luck[:, 2:]), state.memory
+        else:
+            keys = state.key + ((state.visit + 1) << _VISIT_BITS)  # other luck at each visit
+            opening, memory = self.arrivals.open(self.model, keys, rng), self._fresh(state.key, rng)
+        had = state.had if self.satiation is None else self.satiation.arrived(opening)
+        back = replace(
+            state,
+            memory=self.model.read(opening, memory),
+            streak=torch.zeros_like(state.streak),
+            had=had,
+            visit=state.visit + 1,
+            seen=np.zeros_like(state.seen),
+            day=state.day + days,
+        )
+        return days, back, opening
+
+    def _resume(
+        self, memory: RecurrentState, heads: Heads, days: NDArray[np.float64], luck: NDArray[np.float64]
+    ) -> BehaviourBatch:
+        """Return the behaviour with which people go on after ``days``, (B, 1)."""
+        uniform = torch.from_numpy(np.ascontiguousarray(luck.T)).to(self.model.device)
+        item = self.forecaster(heads, memory, uniform[0]).drawn
+        assert item is not None
+        event = inverse_cdf(heads.event_probs(item.unsqueeze(-1)).squeeze(-2).double(), uniform[1])
+        gap = torch.from_numpy(gap_bucket(days * DAY)).to(self.model.device)
+        return BehaviourBatch(item.unsqueeze(1), event.unsqueeze(1), gap.unsqueeze(1), torch.ones_like(item))
+
+    @torch.no_grad()
+    def _check_returns(self, returns: Returns) -> None:
+        """Raise if the gap head is asked for times that its training sequences never held."""
+        if not isinstance(returns, GapHead):
+            return
+        state, _ = self.reset(np.arange(_ASKED), rng=CounterRng(0))
+        heads = self.model.heads(state.memory)
+        share = float(heads.gap_probs()[..., returns.n_gaps :].sum(-1).mean())
+        if share < _LEAST_SHARE:
+            raise InvalidArgumentError(
+                f"the model's gap head gives gaps between visits a probability of {share:.1e}: it was fitted on single "
+                "sessions; pass returns=LogReturns.of(log), or fit it on whole histories"
+            )
 
     def _fresh(self, keys: NDArray[np.int64], rng: CounterRng) -> RecurrentState:
         fresh = self.model.initial_state(len(keys))
         if not isinstance(self.model, EnsembleModel):
             return fresh
-        uniform = rng.uniform(keys, 0, lane=_MEMBER)
+        uniform = rng.uniform(keys, 0, lane=_MEMBER_LANE)
         return self.model.assign(fresh, (uniform * len(self.model.members)).astype(np.int64))
 
-    def _disagreement(self, heads: Heads, shown: Tensor) -> NDArray[np.float64]:
+    def _disagreement(self, heads: Heads, shown: Tensor, appeal: Tensor | None) -> NDArray[np.float64]:
         if not isinstance(heads, EnsembleHeads):
             return np.zeros(len(shown))
-        each = [click_probs(own.item_log_probs_of(shown).double().exp(), self.config.kappa) for own in heads.each]
+        each = [own.item_log_probs_of(shown).double().exp() for own in heads.each]
+        each = [click_probs(probs, self.config.kappa, appeal) for probs in each]
         return torch.stack([clicks.sum(-1) for clicks in each]).std(0, correction=0).cpu().numpy()
 
     def _leave_probs(self, end: Tensor, streak: Tensor) -> Tensor:
@@ -211,26 +300,5 @@ class UserSimulator:
 
     def _draws(self, state: UserState, rng: CounterRng) -> Tensor:
         """Return the uniforms of a step, (n_draws, B), one row a purpose; double, so that 1 - 2**-53 stays below 1."""
-        uniform = rng.uniform(state.key, state.clock, lane=_STEP, n=_N_DRAWS)
+        uniform = rng.uniform(state.key, state.clock, lane=STEP_LANE, n=N_DRAWS)
         return torch.from_numpy(np.ascontiguousarray(uniform.T)).to(self.model.device)
-
-
-def check_slates(slates: NDArray[np.integer], n_users: int, n_items: int) -> NDArray[np.int64]:
-    """Return slates as int64 (B, K), or say what is wrong with them."""
-    slates = np.asarray(slates)
-    remedy = "pass item indices from catalog.index_of(ids)"
-    if slates.dtype.kind not in "iu" or slates.ndim != 2 or len(slates) != n_users or slates.shape[1] == 0:
-        raise InvalidSlateError(
-            f"slates must be an integer array of shape ({n_users}, slate_size), "
-            f"got {slates.dtype} {slates.shape}; {remedy}"
-        )
-    if slates.size and (slates.min() < 0 or slates.max() >= n_items):
-        bad = slates[(slates < 0) | (slates >= n_items)][0]
-        raise InvalidSlateError(f"slates must hold item indices in 0..{n_items - 1}, got {bad}; {remedy}")
-    if slates.shape[1] > 1:
-        ordered = np.sort(slates, axis=1)
-        twice = (np.diff(ordered, axis=1) == 0).any(axis=1)
-        if twice.any():
-            row = int(np.argmax(twice))
-            raise InvalidSlateError(f"a slate must not show an item twice, row {row} is {slates[row].tolist()}")
-    return slates.astype(np.int64)

@@ -11,17 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlrec.core.checks import check_at_least
-from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, InvalidSlateError, NotReadyError
+from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, NotReadyError
 from rlrec.core.random import CounterRng
+from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.endings import end_step
+from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.masks import ActionMask
+from rlrec.envs.nearest import NearestItems
 from rlrec.envs.observations import Observations
 from rlrec.envs.rewards import EventReward, Reward, RewardSum, Step
 from rlrec.envs.simulator import Responses, UserSimulator, UserState
@@ -60,6 +63,9 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         Forbid items that the user touched in this episode; see `action_masks`.
     blocked : bool array, shape (I,), optional
         Forbid these items, as when they are out of stock.
+    nearest : NearestItems, optional
+        An action is a vector (E,) in item space, as SAC and TD3 give, and the K items nearest to it are shown; what is
+        masked is passed over. ``infos["shown"]`` has the items.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -80,6 +86,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         window: int = 20,
         hide_seen: bool = False,
         blocked: NDArray[np.bool_] | None = None,
+        nearest: NearestItems | None = None,
     ) -> None:
         check_at_least("num_envs", num_envs, 1)
         check_at_least("window", window, 1)
@@ -89,9 +96,11 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             raise CatalogMismatchError("observer and simulator know different items; fit both on one catalogue")
         self.n_items = self.simulator.n_items
         self.n_actions = self.n_items if retriever is None else retriever.n_candidates
-        if not 1 <= slate_size <= self.n_actions:
-            what = "the catalogue" if retriever is None else "the candidates"
-            raise InvalidArgumentError(f"slate_size must lie in 1..{self.n_actions} ({what}), got {slate_size}")
+        if nearest is not None and nearest.n_items != self.n_items:
+            raise CatalogMismatchError(
+                f"nearest must have one vector for each of the {self.n_items} items, got {nearest.n_items}"
+            )
+        self.actions = Actions(num_envs, slate_size, self.n_actions, staged=retriever is not None, nearest=nearest)
         self.num_envs, self.slate_size, self.render_mode = num_envs, slate_size, render_mode
         self.retriever, self.window = retriever, window
         self._options: dict[str, Any] = {
@@ -101,6 +110,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             "window": window,
             "hide_seen": hide_seen,
             "blocked": blocked,
+            "nearest": nearest,
         }
         self.mask = ActionMask(self.n_items, hide_seen=hide_seen, blocked=blocked)
         if observation is None:
@@ -112,16 +122,14 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.observer,
             window=window,
             n_actions=self.n_actions,
-            n_sampled_items=self.simulator.config.n_sampled_items,
+            forecaster=self._observers_forecaster() if "candidate_features" in observation else None,
         )
         self.single_observation_space = self._observations.space
-        self.single_action_space = (
-            spaces.Discrete(self.n_actions) if slate_size == 1 else spaces.MultiDiscrete([self.n_actions] * slate_size)
-        )
+        self.single_action_space = self.actions.single_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         space = self.simulator.model.space
-        self._reward = RewardSum(
+        self.reward = RewardSum(
             {"event": (1.0, EventReward(self.simulator.config.rewards_for(space.event_names)))}
             if rewards is None
             else rewards
@@ -133,7 +141,12 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     @property
     def reward_names(self) -> tuple[str, ...]:
         """Names of the columns of ``infos["reward_terms"]``."""
-        return self._reward.names
+        return self.reward.names
+
+    @property
+    def observation_parts(self) -> tuple[str, ...]:
+        """What an observation is made of; see `Observations`."""
+        return self._observations.parts
 
     def view(self, num_envs: int, observer: SequenceModel | None = None) -> RecommendationVectorEnv:
         """Return a fresh environment with the same people and rules, for ``num_envs`` users at a time."""
@@ -201,17 +214,19 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
             same = state.memory if self.observer is self.simulator.model else None
             visible = self._visible.after(responses, self.observer, same)
-            rewards, terms = self._reward(Step(slates, responses))
+            ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
+            rewards, terms = self.reward(Step(slates, responses, ends.days_away))
             self._last = (slates, responses)
-            terminated = responses.left
-            truncated = ~terminated & (state.clock >= self.simulator.config.horizon)
-            infos = self._infos(state.key, responses, terms)
+            state, visible, terminated, truncated = ends[:4]
+            infos = self._infos(state, responses, terms, slates, ends.days_away)
             rows = np.flatnonzero(terminated | truncated)
             if len(rows):
                 infos |= self._final(visible.select(rows), rows, infos)
                 fresh, fresh_visible = self._arrive(self._take_keys(rows))
                 state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
                 infos["user"] = state.key
+                if ends.days_away is not None:
+                    infos |= {"visit": state.visit, "day": state.day}
             self._state, self._visible = state, visible
             return self._look(), rewards, terminated, truncated, infos
 
@@ -247,6 +262,12 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return self._last
 
     # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _observers_forecaster(self) -> Forecaster:
+        """Return the simulator's own where both are one model: its tables are large and its normaliser is learned."""
+        if self.observer is self.simulator.model:
+            return self.simulator.forecaster
+        return Forecaster(self.observer, self.simulator.config)
 
     def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, Visible]:
         state, history = self.simulator.reset(keys, rng=self._rng)
@@ -298,33 +319,34 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _slates(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         """Return the items that the actions stand for, (B, K)."""
-        actions = np.asarray(actions)
-        expected = (self.num_envs,) if self.slate_size == 1 else (self.num_envs, self.slate_size)
-        if actions.shape != expected or actions.dtype.kind not in "iu":
-            remedy = "item indices from catalog.index_of(ids)" if self.retriever is None else "places of candidates"
-            raise InvalidSlateError(
-                f"actions must be an integer array of shape {expected} (num_envs={self.num_envs}, "
-                f"slate_size={self.slate_size}), got {actions.dtype} {actions.shape}; pass {remedy}"
-            )
-        slates = actions.reshape(self.num_envs, self.slate_size)
-        if self._candidates is not None:
-            if slates.min() < 0 or slates.max() >= self.n_actions:
-                bad = slates[(slates < 0) | (slates >= self.n_actions)][0]
-                raise InvalidSlateError(f"actions must be places of candidates in 0..{self.n_actions - 1}, got {bad}")
-            slates = np.take_along_axis(self._candidates, slates, axis=1)
-        if self.mask.active:
+        resolves = self.actions.nearest is not None
+        allowed = self.mask(self._visible, self._candidates, self.slate_size) if resolves else None
+        slates = self.actions.slates(actions, self._candidates, allowed)
+        if self.mask.active and not resolves:
             self.mask.check(self._visible, slates, self.slate_size)
         return slates
 
-    def _infos(self, key: NDArray[np.int64], responses: Responses, terms: NDArray[np.float64]) -> dict[str, Any]:
-        infos: dict[str, Any] = {"user": key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
+    def _infos(
+        self,
+        state: UserState,
+        responses: Responses,
+        terms: NDArray[np.float64],
+        slates: NDArray[np.int64],
+        days_away: NDArray[np.float64] | None,
+    ) -> dict[str, Any]:
+        infos: dict[str, Any] = {"user": state.key, "clicked_item": np.where(responses.clicked, responses.item, -1)}
         infos |= {"position": responses.position, "item": responses.item, "event": responses.event}
         infos |= {"gap": responses.gap, "disagreement": responses.disagreement, "reward_terms": terms}
+        if self.actions.nearest is not None:
+            infos["shown"] = slates
+        if days_away is not None:
+            infos |= {"days_away": days_away, "visit": state.visit, "day": state.day}
         return _masked(infos, np.ones(self.num_envs, np.bool_))
 
     def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
         """Return what the users in ``rows``, who leave, saw last; ``infos`` are still theirs."""
-        observations = self._observations.rows(self._observe(visible, self._propose(visible)), len(rows))
+        candidates = self._propose(visible) if self._observations.shows_candidates else None
+        observations = self._observations.rows(self._observe(visible, candidates), len(rows))
         final = np.empty(self.num_envs, dtype=object)
         for row, observation in zip(rows, observations, strict=True):
             final[row] = observation

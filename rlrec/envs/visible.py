@@ -60,6 +60,18 @@ class Visible:
             memory = self._watched(responses, observer)
         return Visible(self.key, self.clock + 1, memory, recent, seen)
 
+    def returned(self, opening: BehaviourBatch, memory: RecurrentState) -> Visible:
+        """Return the same people at the start of their next visit, after its ``opening`` (B, T)."""
+        items, length = opening.item.cpu().numpy(), opening.length.cpu().numpy()
+        recent, seen = self.recent, None if self.seen is None else self.seen.copy()
+        for place in range(items.shape[1]):  # T is 1, or a prefix
+            real = place < length
+            pushed = np.concatenate([items[:, place : place + 1], recent[:, :-1]], axis=1)
+            recent = np.where(real[:, None], pushed, recent)
+            if seen is not None:
+                _mark(seen, np.flatnonzero(real), items[real, place])
+        return Visible(self.key, self.clock, memory, recent, seen)
+
     def put(self, rows: NDArray[np.int64], other: Visible) -> Visible:
         """Return these people with those in ``rows`` (n,) replaced by ``other``'s n."""
         pairs = ((self.key, other.key), (self.clock, other.clock), (self.recent, other.recent))

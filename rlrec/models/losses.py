@@ -55,14 +55,6 @@ class Targets(NamedTuple):
     value: Tensor
     """(N,) NaN where a row has none."""
 
-    def thinned(self, n: int) -> Targets:
-        """Return at most ``n`` of the next items and of the end flags each, evenly spaced."""
-
-        def of(part: Tensor) -> Tensor:
-            return part if len(part) <= n else part[torch.arange(n, device=part.device) * len(part) // n]
-
-        return Targets(*(of(part) for part in self))
-
 
 def gather_targets(network: SequenceNetwork, batch: PaddedBatch, *, last_only: bool = False) -> Targets:
     """Scan a batch and line hidden vectors up with what followed; ``last_only`` keeps each row's last behaviour."""

@@ -35,6 +35,46 @@ def inverse_cdf(probs: Tensor, uniform: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
 
 
+def blocked_cdf(weights: Tensor, width: int, uniform: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return the sums of rows, and the index where the running sum first exceeds ``uniform`` times the row's.
+
+    The sum runs over blocks first and then inside one block, so that long rows need no running sum of their own.
+
+    Parameters
+    ----------
+    weights : Tensor, shape (B, n)
+        Non-negative; n a multiple of ``width``.
+    width : int
+        Entries of a block.
+    uniform : Tensor, shape (B,), optional
+        Numbers in [0, 1).
+
+    Returns
+    -------
+    total : Tensor, double, shape (B, 1)
+    index : Tensor, int64, shape (B,), or None without ``uniform``
+        Never one with weight 0.
+
+    Examples
+    --------
+    >>> total, index = blocked_cdf(torch.tensor([[0.1, 0.0, 0.3, 0.6]]), 2, torch.tensor([0.3]))
+    >>> round(total.item(), 4), index.item()
+    (1.0, 2)
+    """
+    blocks = weights.view(len(weights), -1, width)  # (B, n / width, width)
+    sums = blocks.sum(-1).double()
+    if uniform is None:
+        return sums.sum(-1, keepdim=True), None
+    running = sums.cumsum(-1)
+    total = running[:, -1:]
+    target = torch.minimum(uniform.double().unsqueeze(-1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    block = torch.searchsorted(running, target, right=True)  # (B, 1)
+    own = sums.gather(1, block)
+    share = (target - running.gather(1, block) + own) / own  # (B, 1) how far into the block
+    inside = blocks[torch.arange(len(blocks), device=block.device), block.squeeze(1)]
+    return total, block.squeeze(1) * width + inverse_cdf(inside.double(), share.squeeze(1).clamp(0.0, 1.0))
+
+
 def as_uniform(values: NDArray[np.float64], like: Tensor) -> Tensor:
     """Move NumPy uniforms to the device of ``like``, in double precision so that 1 - 2**-53 stays below 1."""
     return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)

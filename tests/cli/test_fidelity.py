@@ -32,6 +32,21 @@ def test_it_writes_numbers_a_page_and_a_verdict(saved, tmp_path, capsys):
     assert summary["verdict"].startswith("Do not trust it"), "a Markov chain does not beat itself"
     assert summary["verdict"] in capsys.readouterr().out
     assert (tmp_path / "report.html").is_file()
+    assert summary["doubt"] is None
+    satiation = summary["satiation"]
+    assert satiation["low"] < satiation["value"] < satiation["high"]
+
+
+def test_members_that_disagree_are_heard(saved, tmp_path, capsys):
+    parts = split_by_time(cycle_log(400))
+    MarkovModel.fit(parts[1]).save(tmp_path / "other")
+    args = ["fidelity", str(saved / "markov"), str(saved / "log.parquet"), "--out", str(tmp_path), "--n-users", "40"]
+    assert main([*args, "--members", str(tmp_path / "other")]) == 0
+    doubt = json.loads((tmp_path / "summary.json").read_text())["doubt"]
+    assert doubt["members"] == 2
+    assert 0 < doubt["disagreement"] < doubt["click_chance"] < 1
+    assert doubt["returns"]["greedy"][0] > doubt["returns"]["random"][0]
+    assert "2 members disagree by" in capsys.readouterr().out
 
 
 def test_a_log_of_other_items_is_refused(saved, tmp_path, capsys):

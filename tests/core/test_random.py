@@ -123,3 +123,10 @@ def test_spawned_seeds_are_distinct_and_repeat():
     assert seeds == spawn_seeds(0, 1000)
     assert seeds[:10] == spawn_seeds(0, 10)
     assert not set(seeds) & set(spawn_seeds(1, 1000))
+
+
+@given(seed=words_64, key=words_64, counter=st.integers(0, 2**40), lane=st.integers(0, 200))
+def test_one_drawers_numbers_are_bit_equal_to_its_row(seed, key, counter, lane):
+    rng = CounterRng(seed)
+    row = rng.uniform(np.array([key]), np.array([counter]), lane=lane, n=6)[0]
+    assert rng.uniform_one(key, counter, lane=lane, n=6) == row.tolist()

@@ -106,18 +106,34 @@ def test_leaving_terminates_and_the_horizon_truncates():
     assert truncated_2[~terminated_1].sum() + terminated_2[~terminated_1].sum() == (~terminated_1).sum()
 
 
-def test_the_single_env_is_a_row_of_the_vector_env():
-    single, vector = RecommendationEnv(cycle_model()), make_vec(cycle_model(), num_envs=1)
-    a, _ = single.reset(seed=7)
-    b, _ = vector.reset(seed=7)
-    assert np.array_equal(a, b[0])
-    for action in (0, 3, 2, 5):
+@pytest.mark.parametrize("options", [{}, {"observation": ("history", "interest")}])
+def test_the_single_env_is_a_row_of_the_vector_env(options):
+    single, vector = RecommendationEnv(cycle_model(), **options), make_vec(cycle_model(), num_envs=1, **options)
+    a, info = single.reset(seed=7)
+    b, infos = vector.reset(seed=7)
+    n_over = 0
+    for action in np.random.default_rng(0).integers(0, N_ITEMS, 80).tolist():
+        assert info["user"] == infos["user"][0]
+        assert_same(a, b)
         one, many = single.step(action), vector.step(np.array([action]))
         assert one[1:4] == (many[1][0], many[2][0], many[3][0])
+        last = many[4]["final_info"] if one[2] or one[3] else many[4]
+        for name in ("clicked_item", "position", "item", "event", "gap", "reward_terms"):
+            assert np.array_equal(one[4][name], last[name][0])
+        (a, info), (b, infos) = (one[0], info), (many[0], many[4])
         if one[2] or one[3]:
-            assert np.array_equal(one[0], many[4]["final_obs"][0])
-            break
-        assert np.array_equal(one[0], many[0][0])
+            final = many[4]["final_obs"][0]
+            assert_same(a, {part: value[None] for part, value in final.items()} if options else final[None])
+            n_over += 1
+            a, info = single.reset()
+    assert n_over > 5
+
+
+def assert_same(one, batch):
+    """Compare an observation with row 0 of a batch of them."""
+    pairs = [(one[part], batch[part]) for part in one] if isinstance(one, dict) else [(one, batch)]
+    for mine, theirs in pairs:
+        np.testing.assert_allclose(mine, theirs[0], atol=1e-5)
 
 
 def test_the_checkers_of_gymnasium_and_sb3_pass():

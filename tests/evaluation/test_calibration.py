@@ -71,5 +71,9 @@ def test_the_verdict_names_what_was_missed():
     off = requirements(table(session_length_mean={"real": 7.0, "simulated": 4.0}), head, nll)
     assert "1 of 7 requirements are missed (relative error of the mean session length)" in verdict(off)
     assert "MISSED relative error of the mean session length" in "\n".join(map(str, off))
+    ceiling = table(item_jsd={"simulated": 0.1, "train_vs_real": 0.1, "real_vs_real": 0.05})
+    lines = "\n".join(map(str, requirements(ceiling, head, nll)))
+    assert "MISSED distance of item popularity against the ceiling: 2, at most 1.25 times the ceiling" in lines
+    assert "(the training sessions': 2 times)" in lines
     nothing = requirements(table(), head, nll | {"model": 4.0})
     assert verdict(nothing).startswith("Do not trust it: the model knows no more than a Markov chain")

@@ -6,12 +6,14 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+import rlrec.models.item_table
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.models.base import BehaviourSpace
 from rlrec.models.config import LSTMConfig
 from rlrec.models.item_table import ItemTable, support
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.sampling import blocked_cdf, inverse_cdf
 
 N_ITEMS = 3_000
 
@@ -43,14 +45,46 @@ def test_with_every_item_it_is_the_softmax(model):
     torch.testing.assert_close(table.forecast(state).log_probs_of(items), exact.gather(1, items), rtol=1e-4, atol=1e-4)
 
 
+def exact_log_z(model, state):
+    return model.heads(state).item_logits().detach().logsumexp(1)
+
+
 def test_a_sample_of_a_third_misses_the_normaliser_by_little(model):
     state = states(model)
-    exact = model.heads(state).item_logits().detach().logsumexp(1)
-    error = (ItemTable(model, 1_000).forecast(state).log_z.squeeze(1) - exact).abs()
+    error = (ItemTable(model, 1_000).forecast(state).log_z.squeeze(1) - exact_log_z(model, state)).abs()
     assert error.mean() < 0.03
     naive = ItemTable(model, 1_000)
-    naive._log_weights = torch.zeros_like(naive._log_weights)  # the tempting wrong version: the sample as it is
-    assert (naive.forecast(state).log_z.squeeze(1) - exact).abs().mean() > 0.15
+    naive._support[-1] = 0.0  # the tempting wrong version: the sample as it is
+    assert (naive.forecast(state).log_z.squeeze(1) - exact_log_z(model, state)).abs().mean() > 0.15
+
+
+def test_what_the_sample_misses_is_learned(model):
+    rng = np.random.default_rng(2)
+    learn, judge = (
+        model.encode(model.histories([[], *rng.integers(0, N_ITEMS, (n, 4)).tolist()])) for n in (1_500, 300)
+    )
+    table = ItemTable(model, 300)
+    error = table.correct(learn, exact_log_z(model, learn))
+    left = (table.forecast(judge).log_z.squeeze(1) - exact_log_z(model, judge)).square().mean().sqrt().item()
+    assert error.after < error.before / 4
+    assert left == pytest.approx(error.after, rel=0.5), "the error that is told is the one that others see"
+    assert error.n == 375
+
+
+def test_the_exact_normaliser_is_summed_piece_by_piece(model, monkeypatch):
+    state = states(model)
+    monkeypatch.setattr(rlrec.models.item_table, "_SCORES", 65 * 700)
+    torch.testing.assert_close(ItemTable(model, 10).exact_log_z(state), exact_log_z(model, state), rtol=1e-5, atol=1e-5)
+
+
+def test_a_correction_that_does_not_help_is_left_out(model):
+    state = states(model)
+    table = ItemTable(model, 1_000)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 5, 65)).float()
+    uncorrected = table.forecast(state).log_z
+    error = table.correct(state, uncorrected.squeeze(1) + noise)
+    assert error.after == error.before
+    torch.testing.assert_close(table.forecast(state).log_z, uncorrected)
 
 
 def test_the_head_stands_for_itself_and_the_tail_for_the_rest():
@@ -68,7 +102,7 @@ def test_draws_follow_the_softmax_where_the_table_is_complete(model):
     n = 20_000
     state = model.encode(model.histories([[5, 6]])).select(torch.zeros(n, dtype=torch.int64))
     uniform = torch.from_numpy(np.random.default_rng(0).random(n))
-    drawn = ItemTable(model, N_ITEMS).forecast(state).draw(uniform, torch.arange(n)).numpy()
+    drawn = ItemTable(model, N_ITEMS).forecast(state, uniform).drawn.numpy()
     probs = (
         model.heads(state.select(torch.zeros(1, dtype=torch.int64))).item_log_probs().detach().double().exp()[0].numpy()
     )
@@ -77,6 +111,24 @@ def test_draws_follow_the_softmax_where_the_table_is_complete(model):
     rest = n - observed.sum()
     expected = n * np.append(probs[top], 1 - probs[top].sum())
     assert chisquare(np.append(observed, rest), expected / expected.sum() * n).pvalue > 0.001
+
+
+@pytest.mark.parametrize("n", [1, 8, 24, 96])
+def test_blocks_draw_as_one_running_sum(n):
+    rng = np.random.default_rng(n)
+    weights = torch.from_numpy(rng.random((2_000, n)) * (rng.random((2_000, n)) < 0.6) + 1e-9)
+    uniform = torch.from_numpy(rng.random(2_000))
+    uniform[:2] = torch.tensor([0.0, 1 - 2**-53])
+    total, index = blocked_cdf(weights, 8 if n % 8 == 0 else 1, uniform)
+    torch.testing.assert_close(total.squeeze(1), weights.sum(1))
+    assert torch.equal(index, inverse_cdf(weights, uniform))
+
+
+def test_blocks_never_draw_a_weight_of_zero():
+    weights = torch.zeros(3, 16)
+    weights[:, 5] = 1e-30
+    uniform = torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
+    assert blocked_cdf(weights, 8, uniform)[1].tolist() == [5, 5, 5]
 
 
 def test_too_few_items_get_a_sentence(model):
