@@ -98,6 +98,7 @@ def run(log: InteractionLog, seed: int, *, quick: bool, variants: bool) -> dict[
     table["kept"] = table[{"init": "mle_knobs"}.get(gan.kept, gan.kept)]
     table["resampled"] = found.look(guided.sequences) | {"ess_share": guided.ess_share}
     table["real"] = found.look(parts[1].sequences())
+    table["twins"] = found.twins(sets["adversarial"], gan.draw(n, seed=seed + 3, arm="adversarial"))
     begun = time.process_time()
     n_timed = 500 if quick else 2_000
     gan.draw(n_timed, seed=seed + 2)
