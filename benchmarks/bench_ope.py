@@ -25,8 +25,10 @@ from record import record
 
 from rlrec.evaluation.logged import LoggedBatch
 from rlrec.evaluation.ope import dr, ips, rips, sg_ips, sips, sndr, snips
+from rlrec.evaluation.problem import Problem
 from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.target import Target
+from rlrec.evaluation.terms import RatioTerms
 from rlrec.testing.bandit_world import BanditWorld, study_coverage
 
 SETTINGS = {
@@ -106,11 +108,19 @@ def calls(data: dict[str, np.ndarray]) -> dict[str, Call]:
 
     return {
         "ips": Call(rows, ips),
+        "ips_value": Call(rows, lambda log, target: _terms(log, target, self_normalised=False)),
+        "snips_value": Call(rows, lambda log, target: _terms(log, target, self_normalised=True)),
         "snips": Call(rows, snips),
         "dr": Call(rows, lambda log, target: dr(log, target, q=data["q"])),
         "sips": Call(lambda: slates("slate"), sips),
         "rips": Call(lambda: slates("cascade"), rips),
     }
+
+
+def _terms(log: LoggedBatch, target: Target, *, self_normalised: bool) -> RatioTerms:
+    """Return what the value is read off, without interval and support gate: as much as obp does."""
+    problem = Problem.of(log, target, None)
+    return problem.rows(problem.weights * log.reward, problem.weights if self_normalised else None)
 
 
 def ratios(obp_python: str | None, quick: bool) -> dict[str, float | None]:
@@ -131,6 +141,7 @@ def ratios(obp_python: str | None, quick: bool) -> dict[str, float | None]:
         command = [obp_python, str(worker), str(path), str(repeats)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = json.loads(done.stdout.splitlines()[-1])
+    theirs |= {f"{name}_value": theirs[name] for name in ("ips", "snips")}
     found: dict[str, float | None] = {}
     for name, (seconds, value) in theirs.items():
         if name != "snips_interval" and abs(value - mine[name][2]) > 1e-9:

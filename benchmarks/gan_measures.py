@@ -5,85 +5,55 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import svds
-from sklearn.cluster import KMeans
+from scipy import stats
 
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.detectors import FAMILIES
-from rlrec.evaluation.fidelity import Comparison, jensen_shannon
+from rlrec.evaluation.fidelity import Comparison, item_jsd, jensen_shannon
 from rlrec.evaluation.privacy import audit_privacy
-from rlrec.evaluation.sequence_features import owners, transition_pairs
+from rlrec.evaluation.resemblance import Resemblance, item_clusters
 from rlrec.evaluation.utility import training_utility
-from rlrec.gan.sampling import sequences_to_log
+from rlrec.gan.synthetic_log import sequences_to_log
 from rlrec.models.base import SequenceModel
-
-N_CLUSTERS = 20
-
-
-def clusters(train: Sequences, n_items: int, seed: int) -> NDArray[np.int64]:
-    """Return each item's cluster, (I,): k-means on the singular vectors of who has what, from training alone."""
-    cells = sparse.csr_matrix(
-        (np.ones(train.n_events), (owners(train), train.item)), shape=(len(train), n_items), dtype=float
-    )
-    factors = svds(cells, k=16, random_state=seed)[2].T  # (I, 16)
-    unit = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-9)
-    return KMeans(N_CLUSTERS, n_init=3, random_state=seed).fit_predict(unit).astype(np.int64)
-
-
-def cluster_jsd(a: Sequences, b: Sequences, cluster: NDArray[np.int64]) -> float:
-    """Return the divergence of the transitions between clusters, bits."""
-    codes = []
-    for sequences in (a, b):
-        inside = np.diff(owners(sequences)) == 0
-        kind = cluster[sequences.item]
-        codes.append((kind[:-1] * N_CLUSTERS + kind[1:])[inside])
-    return jensen_shannon(*codes)
-
-
-def new_bigrams(sequences: Sequences, train: Sequences, n_items: int) -> float:
-    """Return the share of transitions that training does not have."""
-    known = np.unique(transition_pairs(train, n_items))
-    return float((~np.isin(transition_pairs(sequences, n_items), known)).mean())
 
 
 class Measures:
-    """The real parts, and what a set is measured against."""
+    """The real parts, and what a set is measured against: as many sequences of every set."""
 
-    def __init__(self, parts: tuple[InteractionLog, ...], comparison: Comparison, seed: int) -> None:
+    def __init__(self, parts: tuple[InteractionLog, ...], seed: int, max_n: int) -> None:
         self.train, self.valid, self.test = parts
-        self.comparison, self.seed = comparison, seed
+        self.seed = seed
         self.real = [part.sequences() for part in parts]
-        self.cluster = clusters(self.real[0], self.train.n_items, seed)
-        self.floor = cluster_jsd(self._like(self.real[1]), self._like(self.real[2]), self.cluster)
+        self.n = min(len(self.real[1]), len(self.real[2]), max_n)
+        self.comparison = Comparison.of(*parts, seed=seed, max_n=self.n)
+        clusters = item_clusters(self.real[0], self.train.n_items, seed=seed)
+        self.near = Resemblance(real=self.real[2], train=self.real[0], cluster=clusters, n=self.n, seed=seed)
+        self.floor = self.near.measure(self.real[1])
 
-    def _like(self, sequences: Sequences) -> Sequences:
-        """Return as many sequences as validation and test both have: divergences of equal sizes compare."""
-        n = min(len(self.real[1]), len(self.real[2]))
-        order = np.random.default_rng(self.seed).permutation(len(sequences))[:n]
-        return sequences.select(np.sort(order))
+    def look(self, sequences: Sequences) -> dict[str, float]:
+        """Return the AUC of each family of detectors, and what the set shares with the test part."""
+        test = self.real[2]
+        found = {f"auc_{name}": self.comparison.detector(test, sequences, name).auc for name in FAMILIES}
+        share = self.near.measure(sequences)
+        new = self.near.measure(test)["new_transition_share"]
+        return (
+            found
+            | {
+                "cluster_jsd_ratio": share["cluster_transition_jsd"] / self.floor["cluster_transition_jsd"],
+                "coverage": share["coverage"],
+                "new_bigram_gap": share["new_transition_share"] - new,
+                "item_jsd": item_jsd(sequences, test),
+                "length_ks": float(stats.ks_2samp(sequences.lengths, test.lengths).statistic),
+                "gap_jsd": jensen_shannon(sequences.gap, test.gap),
+                "event_jsd": jensen_shannon(sequences.event.astype(np.int64), test.event.astype(np.int64)),
+            }
+            | _values(sequences, test)
+        )
 
-    def detectors(self, sequences: Sequences) -> dict[str, Any]:
-        """Return the AUC of each family of detectors with its interval."""
-        real = self.comparison.real
-        found = {name: self.comparison.detector(real, sequences, name).estimate for name in FAMILIES}
-        return {f"auc_{name}": {"value": e.value, "low": e.low, "high": e.high, "n": e.n} for name, e in found.items()}
-
-    def resemblance(self, sequences: Sequences) -> dict[str, float]:
-        """Return what a set shares with the test part, beside what validation shares with it."""
-        train, _, test = self.real
-        mine, real = self._like(sequences), self._like(test)
-        items = self.train.n_items
-        known = np.unique(test.select(np.arange(min(len(test), len(sequences)))).item)
-        drawn = np.unique(sequences.select(np.arange(min(len(test), len(sequences)))).item)
-        return {
-            "cluster_jsd_ratio": cluster_jsd(mine, real, self.cluster) / self.floor,
-            "coverage": len(drawn) / len(known),
-            "new_bigram_gap": new_bigrams(sequences, train, items) - new_bigrams(test, train, items),
-            "length_mean": float(sequences.lengths.mean()),
-        }
+    def twins(self, one: Sequences, other: Sequences) -> dict[str, float]:
+        """Return the AUC of each family on two samples of one generator: what a detector says where nothing differs."""
+        return {f"auc_{name}": self.comparison.detector(one, other, name).auc for name in FAMILIES}
 
     def usefulness(self, sets: dict[str, Sequences]) -> dict[str, float]:
         """Return NDCG@10 on real people of a model trained on each set, over that of one trained on real data."""
@@ -109,3 +79,32 @@ class Measures:
             "nearest_distance": audit.distance_to_training,
             "nearest_distance_real": audit.distance_of_strangers,
         }
+
+
+def _values(a: Sequences, b: Sequences) -> dict[str, float]:
+    """Return the Kolmogorov-Smirnov distance of the values, where both have them."""
+    if a.value is None or b.value is None:
+        return {}
+    known = (part[np.isfinite(part)] for part in (a.value, b.value))
+    return {"value_ks": float(stats.ks_2samp(*known).statistic)}
+
+
+def interval(values: list[float] | np.ndarray) -> dict[str, Any]:
+    """Return the mean over seeds with its 95 % t interval; a single seed has none."""
+    sample = np.asarray(values, float)
+    n, mean = len(sample), float(sample.mean())
+    if n == 1:
+        return {"value": mean, "low": None, "high": None, "seeds": 1}
+    error = float(stats.t.ppf(0.975, n - 1) * sample.std(ddof=1) / np.sqrt(n))
+    return {"value": mean, "low": mean - error, "high": mean + error, "seeds": n}
+
+
+def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
+    """Return row -> measure -> interval, of those rows and measures that any run has."""
+    rows = dict.fromkeys(row for run in runs for row in run)
+    table: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        cells = [run[row] for run in runs if row in run]
+        common = [name for name in cells[0] if all(name in cell for cell in cells)]
+        table[row] = {name: interval([cell[name] for cell in cells]) for name in common}
+    return table

@@ -57,6 +57,7 @@ _FILMS = {
     "batch_tokens": 2_000,
     "n_epochs": 40,
     "patience": 3,
+    "precision": "bfloat16",
 }
 _BEAUTY = _FILMS | {
     "learning_rate": 0.003,

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from rlrec.evaluation.ranking import evaluate_ranking
     from rlrec.evaluation.rollout import evaluate_policies
     from rlrec.gan.config import GANConfig
-    from rlrec.gan.sampling import generate_sequences, sequences_to_log
+    from rlrec.gan.sampling import generate_sequences
     from rlrec.gan.sequence_gan import SequenceGAN
+    from rlrec.gan.synthetic_log import sequences_to_log
     from rlrec.models.config import LSTMConfig, MarkovConfig, NGramConfig
     from rlrec.models.content import ContentModel
     from rlrec.models.counting import MarkovModel, PopularityModel
@@ -146,7 +147,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "evaluation.rollout": ["evaluate_policies"],
         "gan.config": ["GANConfig"],
         "gan.sequence_gan": ["SequenceGAN"],
-        "gan.sampling": ["generate_sequences", "sequences_to_log"],
+        "gan.sampling": ["generate_sequences"],
+        "gan.synthetic_log": ["sequences_to_log"],
         "models.config": ["LSTMConfig", "MarkovConfig", "NGramConfig"],
         "models.content": ["ContentModel"],
         "models.counting": ["MarkovModel", "PopularityModel"],

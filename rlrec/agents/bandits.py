@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.agents.logit_policy import LogitPolicy
-from rlrec.agents.observation import check_interests
+from rlrec.agents.observation import check_interests, check_masks, masked
 from rlrec.core.checks import check_at_least, check_positive
 from rlrec.models.threads import torch_threads
 
@@ -89,13 +89,17 @@ class ThompsonPolicy(LinUCBPolicy):
         state: Any = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], Any]:
         """Return the best items of one draw of beliefs, or with ``deterministic`` of their means."""
         if deterministic:
-            return super().predict(observation, state, episode_start, deterministic=True)
+            return super().predict(observation, state, episode_start, True, action_masks)
         mean, spread = self._forecast(observation)
         noise = torch.randn(mean.shape, dtype=torch.float64, generator=self._generator).numpy()
-        slates = np.argsort(-(mean + self.alpha * spread * noise), axis=1, kind="stable")[:, : self.slate_size]
+        drawn = masked(torch.from_numpy(mean + self.alpha * spread * noise), observation).numpy()
+        if action_masks is not None:
+            drawn = np.where(check_masks(action_masks, drawn.shape), drawn, -np.inf)
+        slates = np.argsort(-drawn, axis=1, kind="stable")[:, : self.slate_size]
         return slates[:, 0] if self.slate_size == 1 else slates, state
 
 

@@ -8,7 +8,7 @@ stand in one table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,9 +35,10 @@ class RandomPolicy(LogitPolicy):
         state: Any = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], Any]:
         """Return random actions."""
-        return super().predict(observation, state, episode_start, deterministic=False)
+        return super().predict(observation, state, episode_start, False, action_masks)
 
 
 class PopularPolicy(LogitPolicy):
@@ -106,6 +107,8 @@ class ItemKNNPolicy(LogitPolicy):
     ----------
     .. [1] Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("history",)
 
     def __init__(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from rlrec.core.checks import check_at_least, check_between, check_positive
+from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +125,11 @@ class DQNConfig:
     """Discount of a step."""
     learning_rate: float = 1e-3
     """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
+    loss: Literal["squared", "huber"] = "squared"
+    """Of values against their targets. Huber's is SB3's, and wrong where returns come in two heaps, as when some people
+    leave: it draws values from the mean towards the median (Leave, 10 items: 71 % of the optimum)."""
+    double: bool = True
+    """Let the network choose what comes next and its target price it (van Hasselt et al. 2016), against optimism."""
     exploration_fraction: float = 0.3
     """Share of the training over which the share of random items falls from 1 to its final value."""
     exploration_final: float = 0.05
@@ -144,11 +149,116 @@ class DQNConfig:
         for name in (*whole, "rank", "hidden_size"):
             check_at_least(name, getattr(self, name), 1)
         check_at_least("learning_starts", self.learning_starts, 0)
+        check_choice("loss", self.loss, ("squared", "huber"))
         for name in ("gamma", "exploration_fraction", "exploration_final"):
             check_between(name, getattr(self, name), 0.0, 1.0)
         for name in ("learning_rate", "max_grad_norm", "temperature"):
             check_positive(name, getattr(self, name))
 
 
-AgentConfig = PPOConfig | A2CConfig | DQNConfig
-"""Whatever `rlrec.agents.training.train_agent` can train with."""
+@dataclass(frozen=True, kw_only=True)
+class MaskablePPOConfig(PPOConfig):
+    """PPO of sb3-contrib (extra ``contrib``), which asks the environment for ``action_masks()`` at every step.
+
+    Masks are kept as bits and need not be part of what the agent sees. Fields as for `PPOConfig`.
+    """
+
+    algorithm: ClassVar[str] = "maskable_ppo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QRDQNConfig(DQNConfig):
+    """Deep Q-learning of the quantiles of the return (Dabney et al. 2018), by sb3-contrib (extra ``contrib``)."""
+
+    algorithm: ClassVar[str] = "qrdqn"
+    n_quantiles: int = 25
+    """Quantiles of each item's return (chosen here; the paper's 200 costs 8 times the products over the catalogue)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        check_at_least("n_quantiles", self.n_quantiles, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlateQConfig(DQNConfig):
+    """SlateQ (Ie et al. 2019): values of items for slates, by the model of what people take. Fields as for `DQNConfig`.
+
+    ``double`` is not looked at: the best slate is found from the target's values alone.
+    """
+
+    algorithm: ClassVar[str] = "slate_q"
+    kappa: float = 0.1
+    """Pull of what is not shown; training sets it to the environment's."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        check_positive("kappa", self.kappa)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuousConfig:
+    """What `TD3Config` and `SACConfig` share: agents that answer with a vector near which items are looked up.
+
+    They train on environments with ``nearest=NearestItems...`` and see the interest vector alone.
+    """
+
+    algorithm: ClassVar[str] = "continuous"
+    total_steps: int = 200_000
+    """Environment steps to train for, summed over the parallel users."""
+    buffer_size: int = 100_000
+    """Steps remembered; two interest vectors and an item's vector each."""
+    learning_starts: int = 4_096
+    """Steps with random items before the first update (chosen here)."""
+    batch_size: int = 512
+    """Steps in an update (chosen here)."""
+    gradient_steps: int = 4
+    """Updates after each step of all parallel users (chosen here)."""
+    target_rate: float = 0.005
+    """Share of the networks that moves into their targets at an update (TD3's paper)."""
+    gamma: float = 0.99
+    """Discount of a step."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
+    n_nearest: int = 10
+    """Items near the point among which the critic picks (Wolpertinger); 1 takes the nearest."""
+    temperature: float = 0.05
+    """Of the softmax of values from which the trained policy draws, reward units (chosen here)."""
+    hidden_size: int = 64
+    """Units of the hidden layers of actor and critics."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("total_steps", "buffer_size", "batch_size", "gradient_steps", "n_nearest", "hidden_size"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("learning_starts", self.learning_starts, 0)
+        for name in ("gamma", "target_rate"):
+            check_between(name, getattr(self, name), 0.0, 1.0)
+        for name in ("learning_rate", "target_rate", "temperature"):
+            check_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TD3Config(ContinuousConfig):
+    """Twin delayed deterministic policy gradient (Fujimoto et al. 2018)."""
+
+    algorithm: ClassVar[str] = "td3"
+    noise: float = 0.1
+    """Standard deviation of what is added to each coordinate of a point, in exploring and in targets (chosen here)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        check_at_least("noise", self.noise, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SACConfig(ContinuousConfig):
+    """Soft actor-critic (Haarnoja et al. 2018), its temperature of entropy tuned by SB3."""
+
+    algorithm: ClassVar[str] = "sac"
+
+
+AgentConfig = PPOConfig | A2CConfig | DQNConfig | TD3Config | SACConfig
+"""Whatever `rlrec.agents.training.train_agent` can train with; those of sb3-contrib are kinds of PPO and DQN."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlrec.agents.observation import masked
+from rlrec.agents.observation import check_masks, masked
 from rlrec.agents.slates import sample_slates, slate_log_probs, top_slates
 from rlrec.core.checks import check_between
 
@@ -27,6 +27,9 @@ class LogitPolicy(ABC):
     seed : int
         Of its random choices, which come from its own generator.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("interest",)
+    """Parts of the observation that it acts on, see `rlrec.envs.observations.Observations`."""
 
     def __init__(self, n_items: int, slate_size: int = 1, *, seed: int = 0) -> None:
         check_between("slate_size", slate_size, 1, n_items)
@@ -49,9 +52,15 @@ class LogitPolicy(ABC):
         state: Any = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], Any]:
-        """Return actions, (B,) for single items or (B, K) for slates, and ``state`` as it came (there is none)."""
+        """Return actions, (B,) for single items or (B, K) for slates, and ``state`` as it came (there is none).
+
+        ``action_masks`` (B, I) says what may be shown, besides the observation's own mask, if it has one.
+        """
         logits = masked(self.logits(observation), observation)
+        if action_masks is not None:
+            logits = logits.masked_fill(~torch.from_numpy(check_masks(action_masks, logits.shape)), -torch.inf)
         if deterministic:
             slates = top_slates(logits, self.slate_size)
         else:
@@ -68,5 +77,4 @@ class LogitPolicy(ABC):
     def slate_log_probs(self, observation: Any, slates: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the exact log probability of drawing each slate, (B, K) item indices, in this order; shape (B,)."""
         logits = masked(self.logits(observation), observation).double()
-        log_probs, _ = slate_log_probs(logits, torch.from_numpy(slates.astype(np.int64)))
-        return log_probs.numpy()
+        return slate_log_probs(logits, torch.from_numpy(slates.astype(np.int64))).numpy()

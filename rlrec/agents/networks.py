@@ -50,22 +50,35 @@ class LSTMForecast(nn.Module):
         for name, tensor in frozen.items():
             self.register_buffer(name, tensor.detach().clone(), persistent=False)
 
-    def forward(self, interest: Tensor) -> Tensor:
-        """Return log probabilities; the interest before any behaviour is known by its value."""
-        logits = (interest @ self.query.T + self.query_bias) @ self.items.T + self.item_bias  # (B, I)
+    def scores(self, interest: Tensor) -> Tensor:
+        """Return log probabilities up to a number for each row, (B, I): all that a policy's softmax needs.
+
+        The calibrated scale goes into the query and not over the catalogue; the interest before any behaviour, which
+        has a scale of its own, is known by its value.
+        """
         at_start = (interest == self.start).all(-1, keepdim=True)
-        return (logits * torch.where(at_start, self.first_scale, self.item_scale)).log_softmax(-1)
+        scale = torch.where(at_start, self.first_scale, self.item_scale)  # (B, 1)
+        query = (interest @ self.query.T + self.query_bias) * scale
+        return torch.addmm(scale * self.item_bias, query, self.items.T)
+
+    def forward(self, interest: Tensor) -> Tensor:
+        """Return log probabilities."""
+        return self.scores(interest).log_softmax(-1)
 
 
 class CountingForecast(nn.Module):
     """log p(item | interest) of a counting model, whose interest vector is its forecast."""
+
+    def scores(self, interest: Tensor) -> Tensor:
+        """Return log probabilities."""
+        return self(interest)  # type: ignore[no-any-return]
 
     def forward(self, interest: Tensor) -> Tensor:
         """Return log probabilities, (B, I)."""
         return interest.clamp(min=torch.finfo(interest.dtype).tiny).log()
 
 
-def forecast_of(observer: SequenceModel) -> nn.Module:
+def forecast_of(observer: SequenceModel) -> LSTMForecast | CountingForecast:
     """Return a frozen module that gives log p(item | interest) of ``observer``."""
     if isinstance(observer, LSTMModel):
         return LSTMForecast(observer)
@@ -99,11 +112,10 @@ class ResidualActorCritic(ActorCritic):
         self.critic = mlp(size, hidden_size, 1)
 
     def logits(self, observation: Any) -> Tensor:
-        """Return the actor's logits, (B, I)."""
+        """Return the actor's logits, (B, I), up to a number for each row."""
         interest = interest_in(observation)
-        learned = self.correction(interest) @ self.item_correction.T + self.item_bonus
-        logits: Tensor = self.log_alpha.exp() * self.forecast(interest) + learned
-        return logits
+        learned = torch.addmm(self.item_bonus, self.correction(interest), self.item_correction.T)
+        return torch.addcmul(learned, self.forecast.scores(interest), self.log_alpha.exp())
 
     def values(self, observation: Any) -> Tensor:
         """Return the expected return from here, (B,)."""

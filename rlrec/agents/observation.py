@@ -26,6 +26,17 @@ def check_interests(observation: Any, size: int) -> NDArray[np.float32]:
     return array
 
 
+def check_masks(masks: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return masks of ``shape`` (B, n_actions) as booleans that leave each row something, or raise a sentence."""
+    array = np.asarray(masks)
+    if array.shape != tuple(shape) or array.dtype != np.bool_ or not array.any(axis=-1).all():
+        raise InvalidArgumentError(
+            f"action_masks must be a boolean array of shape {tuple(shape)} that allows something in every row, got "
+            f"{array.dtype} {array.shape}"
+        )
+    return array
+
+
 def as_tensors(observation: Any) -> Any:
     """Return an array as a tensor, a mapping of arrays as a dict of tensors."""
     if isinstance(observation, Mapping):

@@ -89,6 +89,14 @@ class LoggedSteps:
             behavior_probs=None if log_probs is None else np.exp(log_probs[:, 0]),
         )
 
+    def transitions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the row that follows each step, (N,), and whether it was its episode's last, (N,).
+
+        A last step is followed by itself; nothing of it should be used.
+        """
+        terminal = np.append(self.start[1:], True)
+        return np.arange(len(self.action)) + ~terminal, terminal
+
     def returns(self, gamma: float) -> NDArray[np.float64]:
         """Return the discounted return from each step to the end of its episode, (N,)."""
         first = np.flatnonzero(self.start)

@@ -11,22 +11,60 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, PPOConfig
+from rlrec.agents.config import (
+    A2CConfig,
+    AgentConfig,
+    ContinuousConfig,
+    DQNConfig,
+    MaskablePPOConfig,
+    PPOConfig,
+    QRDQNConfig,
+    SACConfig,
+    SlateQConfig,
+    TD3Config,
+)
+from rlrec.agents.logged_networks import ResidualTwoHeadNetwork
 from rlrec.agents.logit_policy import LogitPolicy
-from rlrec.agents.networks import ResidualActorCritic
+from rlrec.agents.networks import ResidualActorCritic, forecast_of
 from rlrec.agents.observation import as_tensors, check_interests
 from rlrec.agents.observers import load_observer
-from rlrec.agents.q_networks import ResidualQNetwork
+from rlrec.agents.offline_config import CQLConfig, SQNConfig
+from rlrec.agents.proto_networks import ProtoNetwork
+from rlrec.agents.q_networks import ResidualQNetwork, ResidualQuantileNetwork
+from rlrec.agents.slate_networks import ForecastAttraction, SlateQNetwork
 from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import ArtifactError, NotReadyError
 from rlrec.data.sequences import Sequences
+from rlrec.envs.nearest import NearestItems
 from rlrec.models.base import SequenceModel, top_of
 
 _OBSERVER = "observer"
-CONFIGS: dict[str, type[AgentConfig]] = {
-    f"agents/{config.algorithm}": config for config in (PPOConfig, A2CConfig, DQNConfig)
+PolicyConfig = AgentConfig | SQNConfig | CQLConfig
+"""What an agent was trained with: on simulated users, or on a log."""
+CONFIGS: dict[str, type[PolicyConfig]] = {
+    f"agents/{config.algorithm}": config
+    for config in (
+        PPOConfig,
+        A2CConfig,
+        DQNConfig,
+        MaskablePPOConfig,
+        QRDQNConfig,
+        TD3Config,
+        SACConfig,
+        SlateQConfig,
+        SQNConfig,
+        CQLConfig,
+    )
 }
+_SAVED = (
+    ResidualActorCritic,
+    ResidualQNetwork,
+    ResidualQuantileNetwork,
+    ResidualTwoHeadNetwork,
+    ProtoNetwork,
+    SlateQNetwork,
+)
 
 
 class AgentPolicy(LogitPolicy):
@@ -39,7 +77,7 @@ class AgentPolicy(LogitPolicy):
     network : ActorCritic
     observer : SequenceModel, optional
         Turns histories into the interest vectors that the network acts on; without one it acts on observations only.
-    config : AgentConfig
+    config : PolicyConfig
         What it was trained with.
     slate_size : int
         Items that it shows at a time, K.
@@ -53,7 +91,7 @@ class AgentPolicy(LogitPolicy):
         self,
         network: ActorCritic,
         observer: SequenceModel | None,
-        config: AgentConfig,
+        config: PolicyConfig,
         *,
         slate_size: int = 1,
         seed: int = 0,
@@ -119,7 +157,7 @@ class AgentPolicy(LogitPolicy):
 
     def save(self, folder: str | Path) -> None:
         """Write the agent, and its observer in a sub-folder, as JSON and safetensors."""
-        if not isinstance(self.network, ResidualActorCritic | ResidualQNetwork):
+        if not isinstance(self.network, _SAVED) or not hasattr(self, "observer"):
             raise NotReadyError(
                 "only an agent that starts as its observer can be saved; this one's network is a "
                 f"{type(self.network).__name__}"
@@ -147,18 +185,50 @@ class AgentPolicy(LogitPolicy):
         parts = Path(str(artifact.content.get("parts", _OBSERVER))).name  # the name alone: no path climbs out
         observer = load_observer(folder / parts)
         artifact.check_catalog(observer.space.catalog_sha256)
-        network = build_network(observer, config)
+        slate_size = int(artifact.content["slate_size"])
+        vectors = artifact.arrays.get("actor.items")
+        items = None if vectors is None else torch.from_numpy(vectors.copy())
+        network = build_network(observer, config, vectors=items, slate_size=slate_size)
         try:
             network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()})
         except RuntimeError as error:
             raise ArtifactError(f"the weights do not fit the config and observer saved with them: {error}") from error
-        return cls(network, observer, config, slate_size=int(artifact.content["slate_size"]), seed=seed)
+        return cls(network, observer, config, slate_size=slate_size, seed=seed)
 
 
-def build_network(observer: SequenceModel, config: AgentConfig) -> ActorCritic:
-    """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values."""
-    if isinstance(config, DQNConfig):
-        return ResidualQNetwork(
-            observer, temperature=config.temperature, rank=config.rank, hidden_size=config.hidden_size
+def build_network(
+    observer: SequenceModel, config: PolicyConfig, *, vectors: Tensor | None = None, slate_size: int = 1
+) -> ActorCritic:
+    """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values.
+
+    ``vectors`` (I, E) is the item space of TD3 and SAC, by default the observer's own.
+    """
+    if isinstance(config, ContinuousConfig):
+        return ProtoNetwork(
+            observer,
+            NearestItems.of(observer).vectors if vectors is None else vectors,
+            observer.interest_size,
+            hidden_size=config.hidden_size,
+            n_nearest=config.n_nearest,
+            temperature=config.temperature,
+            slate_size=slate_size,
         )
-    return ResidualActorCritic(observer, alpha=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size)
+    if isinstance(config, SlateQConfig):
+        return SlateQNetwork(
+            observer.interest_size,
+            observer.n_items,
+            slate_size,
+            config.hidden_size,
+            ForecastAttraction(forecast_of(observer)),
+            kappa=config.kappa,
+            temperature=config.temperature,
+        )
+    sizes: dict[str, Any] = {"rank": config.rank, "hidden_size": config.hidden_size}
+    if isinstance(config, PPOConfig | A2CConfig):
+        return ResidualActorCritic(observer, alpha=config.alpha_init, **sizes)
+    sizes["temperature"] = config.temperature
+    if isinstance(config, SQNConfig):
+        return ResidualTwoHeadNetwork(observer, alpha=config.alpha_init, **sizes)
+    if isinstance(config, QRDQNConfig):
+        return ResidualQuantileNetwork(observer, n_quantiles=config.n_quantiles, **sizes)
+    return ResidualQNetwork(observer, **sizes)

@@ -108,6 +108,8 @@ class SB3VecEnv(VecEnv):
     ) -> list[Any]:
         """Call a method of the environment once, for all rows."""
         self._refuse_some(indices, "env_method")
+        if method_name == "action_masks":  # sb3-contrib asks each row for its own
+            return list(self.env.action_masks())  # type: ignore[attr-defined]
         return [getattr(self.env, method_name)(*method_args, **method_kwargs)] * self.num_envs
 
     def env_is_wrapped(

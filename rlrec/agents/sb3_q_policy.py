@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn import DQN
 from stable_baselines3.dqn.policies import DQNPolicy
-from torch import Tensor
+from torch import Tensor, nn
 
+from rlrec.agents.exploration import RowwiseExploration
 from rlrec.agents.observation import masked
 from rlrec.agents.q_networks import QNetwork
 
@@ -59,3 +63,40 @@ class ValuePolicy(DQNPolicy):
         target.set_training_mode(False)
         self.q_net_target = target  # type: ignore[assignment]
         self.optimizer = self.optimizer_class(self.q_net.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+
+class MaskedDQN(RowwiseExploration, DQN):
+    """SB3's DQN, exploring within each row's mask, with the loss and the target that a `DQNConfig` names.
+
+    Parameters
+    ----------
+    loss, double
+        See `rlrec.agents.config.DQNConfig`.
+    args, kwargs
+        As for SB3's DQN.
+    """
+
+    def __init__(self, *args: Any, loss: str = "huber", double: bool = False, **kwargs: Any) -> None:
+        self._loss = {"huber": nn.functional.smooth_l1_loss, "squared": nn.functional.mse_loss}[loss]
+        self._double = double
+        super().__init__(*args, **kwargs)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Fit the values of remembered steps to their one-step targets."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        losses = []
+        for _ in range(gradient_steps):
+            steps = self.replay_buffer.sample(batch_size)  # type: ignore[union-attr]
+            with torch.no_grad():
+                target = self.q_net_target(steps.next_observations)  # (N, n_actions)
+                best = (self.q_net(steps.next_observations) if self._double else target).argmax(1, keepdim=True)
+                wanted = steps.rewards + (1 - steps.dones) * self.gamma * target.gather(1, best)  # (N, 1)
+            loss = self._loss(self.q_net(steps.observations).gather(1, steps.actions.long()), wanted)
+            losses.append(loss.item())
+            self.policy.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+        self._n_updates += gradient_steps
+        self.logger.record("train/loss", float(np.mean(losses)))

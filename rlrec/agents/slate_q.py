@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -26,89 +26,17 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from rlrec.agents.actor_critic import ActorCritic, mlp
-from rlrec.agents.config import DQNConfig
+from rlrec.agents.config import DQNConfig, SlateQConfig
 from rlrec.agents.networks import forecast_of
 from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.replay import Replay
+from rlrec.agents.slate_networks import Attraction, ForecastAttraction, SlateQNetwork
 from rlrec.core.errors import CollapseError, InvalidArgumentError
 from rlrec.core.progress import progress
 from rlrec.envs.vector import RecommendationVectorEnv
 from rlrec.models.threads import torch_seed, torch_threads
-
-_ITERATIONS = 4  # Dinkelbach's converge faster than linearly
-Attraction = Callable[[Tensor], Tensor]
-"""From observations (B, D) to the attraction of every item, (B, I), positive."""
-
-
-class SlateQNetwork(ActorCritic):
-    r"""Item values over an attraction model; its logits rank items for slates.
-
-    Parameters
-    ----------
-    size, n_items, slate_size, hidden_size : int
-        D, I, K, and units of the hidden layers.
-    attraction : callable
-        v of the choice model.
-    outside : float
-        Attraction v_0 of nothing. With ``kappa`` it is :math:`\kappa (1 - \sum_S v)`, the simulator's.
-    kappa : float, optional
-    temperature : float
-        Of the softmax from which slates are drawn.
-    """
-
-    def __init__(
-        self,
-        size: int,
-        n_items: int,
-        slate_size: int,
-        hidden_size: int,
-        attraction: Attraction,
-        *,
-        outside: float = 1.0,
-        kappa: float | None = None,
-        temperature: float = 0.05,
-    ) -> None:
-        super().__init__()
-        self.attraction, self.outside, self.kappa, self.temperature = attraction, outside, kappa, temperature
-        self.n_items, self.slate_size = n_items, slate_size
-        self.q = mlp(size, hidden_size, n_items + 1)  # the last one is the null item's
-
-    def scores(self, observation: Tensor) -> Tensor:
-        """Return v (Q - λ) of all items, (B, I), at the λ of the best slate: its K largest are that slate."""
-        q, v = self.q(observation), self.attraction(observation)
-        value = q[:, -1]  # (B,) λ: that of showing nothing, and then of better and better slates
-        for _ in range(_ITERATIONS):
-            scores = self._scores(q, v, value)
-            value = self._ratio(q, v, scores.topk(self.slate_size, dim=1).indices)
-        return self._scores(q, v, value)
-
-    def _scores(self, q: Tensor, v: Tensor, value: Tensor) -> Tensor:
-        """Return each item's part of numerator minus λ times denominator, (B, I)."""
-        if self.kappa is None:
-            return v * (q[:, :-1] - value.unsqueeze(1))
-        return v * (q[:, :-1] - self.kappa * q[:, -1:] - (1.0 - self.kappa) * value.unsqueeze(1))
-
-    def logits(self, observation: Any) -> Tensor:
-        """Return scores / temperature."""
-        return self.scores(observation) / self.temperature
-
-    def values(self, observation: Any) -> Tensor:
-        """Return the value of the best slate, (B,)."""
-        return self.slate_values(observation, self.scores(observation).topk(self.slate_size, dim=1).indices)
-
-    def slate_values(self, observation: Tensor, slates: Tensor) -> Tensor:
-        """Return Q(h, S) of slates (B, K), shape (B,)."""
-        return self._ratio(self.q(observation), self.attraction(observation), slates)
-
-    def _ratio(self, q: Tensor, v: Tensor, slates: Tensor) -> Tensor:
-        shown = v.gather(1, slates)  # (B, K)
-        total = shown.sum(1)
-        outside = self.kappa * (1.0 - total).clamp(min=0.0) if self.kappa is not None else self.outside
-        weighted = (shown * q.gather(1, slates)).sum(1) + outside * q[:, -1]
-        return weighted / (total + outside)
 
 
 def train_slate_q(
@@ -127,8 +55,8 @@ def train_slate_q(
     env : VectorEnv
         A `RecommendationVectorEnv` whose observation is the interest vector, or any other that restarts rows in the
         same step.
-    config : DQNConfig, optional
-        As for DQN; the share of random slates falls in the same way.
+    config : SlateQConfig, optional
+        As for DQN; the share of random slates falls in the same way. A `DQNConfig` serves as well.
     attraction, outside : optional
         The choice model. By default the observer's p(item | history) with the simulator's κ.
     seed : int
@@ -140,12 +68,14 @@ def train_slate_q(
     CollapseError
         If the weights stop being finite.
     """
-    config = DQNConfig() if config is None else config
+    config = SlateQConfig(**{} if config is None else asdict(config))
     space = env.single_action_space
     if not isinstance(space, spaces.MultiDiscrete):
         raise InvalidArgumentError(f"SlateQ learns slates, got the action space {space}; for single items train DQN")
     n_items, slate_size = int(space.nvec[0]), len(space.nvec)
     with torch_seed(seed), torch_threads(1):
+        if attraction is None and isinstance(env, RecommendationVectorEnv):
+            config = replace(config, kappa=env.simulator.config.kappa)
         network = _network(env, config, attraction, outside, n_items, slate_size)
         _Learner(env, network, config, slate_size, seed).run(show_progress)
     if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
@@ -156,7 +86,7 @@ def train_slate_q(
 
 def _network(
     env: VectorEnv[Any, Any, Any],
-    config: DQNConfig,
+    config: SlateQConfig,
     attraction: Attraction | None,
     outside: float,
     n_items: int,
@@ -169,7 +99,7 @@ def _network(
     if attraction is None:
         if not isinstance(env, RecommendationVectorEnv):
             raise InvalidArgumentError("attraction must be given where the environment has no observer model")
-        attraction, kappa = _Forecast(forecast_of(env.observer)), env.simulator.config.kappa
+        attraction, kappa = ForecastAttraction(forecast_of(env.observer)), config.kappa
     return SlateQNetwork(
         shape[0],
         n_items,
@@ -180,17 +110,6 @@ def _network(
         kappa=kappa,
         temperature=config.temperature,
     )
-
-
-class _Forecast:
-    """The observer's p(item | interest) as attraction; kept apart from the network, which would learn it."""
-
-    def __init__(self, forecast: nn.Module) -> None:
-        self._forecast = forecast
-
-    def __call__(self, observation: Tensor) -> Tensor:
-        probs: Tensor = self._forecast(observation).exp()
-        return probs
 
 
 class _Learner:
@@ -251,7 +170,8 @@ class _Learner:
             future = self.target.values(batch.after)
             target = batch.reward + self.config.gamma * (1.0 - batch.terminated) * future
         value = self.network.q(batch.observation).gather(1, batch.action.unsqueeze(1)).squeeze(1)
-        loss = nn.functional.smooth_l1_loss(value, target)
+        squared = self.config.loss == "squared"
+        loss = (nn.functional.mse_loss if squared else nn.functional.smooth_l1_loss)(value, target)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)

@@ -11,6 +11,8 @@ References
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -32,7 +34,8 @@ def sample_slates(logits: Tensor, uniform: Tensor) -> Tensor:
     Tensor, int64, shape (B, K)
         No item twice.
     """
-    weights = (logits - logits.amax(-1, keepdim=True)).double().exp()  # (B, I); relative to the best, none overflows
+    # Relative to the best, none overflows; the running sum needs double precision, the exponential does not.
+    weights = (logits - logits.amax(-1, keepdim=True)).exp_().double()  # (B, I)
     chosen = []
     for position in range(uniform.shape[1]):
         item = inverse_cdf(weights, uniform[:, position])  # (B,)
@@ -49,11 +52,53 @@ def top_slates(logits: Tensor, k: int) -> Tensor:
     return torch.sort(logits, dim=-1, descending=True, stable=True).indices[:, :k]
 
 
-def slate_log_probs(logits: Tensor, slates: Tensor) -> tuple[Tensor, Tensor]:
+class _LogProb(torch.autograd.Function):
+    """log softmax of one item a row, for which autograd would make two gradients over the catalogue and add them."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, item: Tensor) -> Tensor:
+        best = logits.amax(-1, keepdim=True)
+        weights = (logits - best).exp_()  # (B, I)
+        total = weights.sum(-1, keepdim=True)
+        ctx.save_for_backward(weights, total, item)
+        return (logits.gather(-1, item) - best - total.log()).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        weights, total, item = ctx.saved_tensors
+        grad = grads[0].unsqueeze(-1)
+        return (weights * (-grad / total)).scatter_add_(-1, item, grad), None
+
+
+def log_prob_of(logits: Tensor, item: Tensor) -> Tensor:
+    """Return log softmax(logits) at one item a row, (B,), in as few passes over the catalogue as it takes.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, I)
+        ``-inf`` where an item cannot be shown, but not in a whole row.
+    item : Tensor, int64, shape (B, 1)
+    """
+    found: Tensor = _LogProb.apply(logits, item)  # type: ignore[no-untyped-call]
+    return found
+
+
+def slate_log_probs(logits: Tensor, slates: Tensor) -> Tensor:
+    """Return the exact log probability of ``slates`` (B, K) of items, in this order; shape (B,)."""
+    log_prob = logits.new_zeros(len(logits))
+    for position in range(slates.shape[1]):
+        item = slates[:, position : position + 1]  # (B, 1)
+        log_prob = log_prob + log_prob_of(logits, item)
+        if position + 1 < slates.shape[1]:
+            logits = logits.scatter(-1, item, -torch.inf)
+    return log_prob
+
+
+def slate_log_probs_and_entropies(logits: Tensor, slates: Tensor) -> tuple[Tensor, Tensor]:
     """Return the exact log probability of ``slates`` (B, K) and an estimate of the entropy, both (B,).
 
     The entropy is the sum of the positions' conditional entropies along the given slate: exact for K = 1, and unbiased
-    over slates drawn from these logits (the chain rule).
+    over slates drawn from these logits (the chain rule). It costs more passes over the catalogue.
     """
     log_prob = entropy = logits.new_zeros(len(logits))
     for position in range(slates.shape[1]):

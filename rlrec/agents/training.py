@@ -1,4 +1,4 @@
-"""Training an agent on simulated users with stable-baselines3: PPO, A2C or DQN, by the config that it is given."""
+"""Training an agent on simulated users with stable-baselines3 or sb3-contrib, by the config that it is given."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
-from stable_baselines3 import A2C, DQN, PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
-from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic, PlainActorCritic
-from rlrec.agents.config import A2CConfig, AgentConfig, DQNConfig, PPOConfig
-from rlrec.agents.policies import AgentPolicy, build_network
-from rlrec.agents.q_networks import PlainQNetwork, QNetwork
+from rlrec.agents.actor_critic import ActorCritic
+from rlrec.agents.algorithms import algorithm_for, learn_options
+from rlrec.agents.config import A2CConfig, AgentConfig, PPOConfig, SlateQConfig
+from rlrec.agents.network_choice import check_actions, network_for
+from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.sb3 import SB3VecEnv
-from rlrec.agents.sb3_policy import SlatePolicy
-from rlrec.agents.sb3_q_policy import ValuePolicy
-from rlrec.core.errors import CollapseError, InvalidArgumentError
+from rlrec.agents.slate_q import train_slate_q
+from rlrec.core.errors import CollapseError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.models.threads import torch_seed, torch_threads
 
@@ -39,6 +36,9 @@ _NAMES = {
     "train/clip_fraction": "clip_fraction",
     "train/explained_variance": "explained_variance",
     "train/alpha": "alpha",
+    "train/actor_loss": "actor_loss",
+    "train/critic_loss": "critic_loss",
+    "train/ent_coef": "entropy_weight",
 }
 
 
@@ -59,11 +59,13 @@ def train_agent(
         candidate mode the agent ranks candidates by their features. Any other vector environment that restarts rows in
         the same step, with flat observations and discrete actions, gets a plain network.
     config : AgentConfig, optional
-        `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only).
+        `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only); with the extra ``contrib``
+        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config` or `SACConfig` where actions are vectors;
+        `SlateQConfig` for slates.
     seed : int
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
-        Gets ``metrics.jsonl`` and ``tensorboard/``; nothing else is written (see `AgentPolicy.save`).
+        Gets ``metrics.jsonl`` and ``tensorboard/``, but from SlateQ; nothing else is written (see `AgentPolicy.save`).
     show_progress : bool, optional
         Force the progress bar on or off.
 
@@ -77,115 +79,23 @@ def train_agent(
         If the config cannot train on this environment.
     CollapseError
         If the weights stop being finite.
+    MissingExtraError
+        If the config needs sb3-contrib, and it is not installed.
     """
     config = PPOConfig() if config is None else config
+    if isinstance(config, SlateQConfig):
+        return train_slate_q(env, config, seed=seed, show_progress=show_progress)
     adapter = SB3VecEnv(env)
-    actions = _check_actions(env, config)
+    actions = check_actions(env, config)
     with _global_seed(seed), torch_threads(1), MetricsWriter(folder) as metrics:
         network = network_for(env, config)
-        algorithm = _algorithm(network, adapter, config, seed)
+        algorithm = algorithm_for(network, adapter, config, seed)
         algorithm.set_logger(Logger(folder=None, output_formats=[_Metrics(metrics, config.algorithm)]))
-        algorithm.learn(config.total_steps, callback=_Watch(config, show_progress))
+        algorithm.learn(config.total_steps, callback=_Watch(config, show_progress), **learn_options(config, env))
     _check_finite(network)
     slate_size = getattr(env, "slate_size", 1)
     observer = getattr(env, "observer", None)
     return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=actions)
-
-
-def network_for(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> ActorCritic:
-    """Return the untrained network that fits an environment's observations and actions."""
-    observer, n_actions = getattr(env, "observer", None), _n_actions(env)
-    if observer is not None and getattr(env, "retriever", None) is None:
-        return build_network(observer, config)
-    if observer is not None:
-        if isinstance(config, DQNConfig):
-            raise InvalidArgumentError("DQN does not rank candidates; train with PPOConfig or A2CConfig")
-        space = env.single_observation_space
-        if not isinstance(space, spaces.Dict) or not {"interest", "candidate_features"} <= set(space):
-            raise InvalidArgumentError("ranking candidates needs the parts 'interest' and 'candidate_features' to see")
-        features = space["candidate_features"].shape
-        assert features is not None
-        sizes = {"alpha": config.alpha_init, "rank": config.rank, "hidden_size": config.hidden_size}
-        return CandidateActorCritic(observer.interest_size, features[-1], **sizes)  # type: ignore[arg-type]
-    shape = env.single_observation_space.shape
-    if shape is None or len(shape) != 1:
-        raise InvalidArgumentError(f"observations must have one axis, got the space {env.single_observation_space}")
-    if isinstance(config, DQNConfig):
-        return PlainQNetwork(shape[0], n_actions, temperature=config.temperature, hidden_size=config.hidden_size)
-    return PlainActorCritic(shape[0], n_actions, config.hidden_size)
-
-
-def _n_actions(env: VectorEnv[Any, Any, Any]) -> int:
-    space = env.single_action_space
-    return int(space.nvec[0]) if isinstance(space, spaces.MultiDiscrete) else int(space.n)  # type: ignore[attr-defined]
-
-
-def _check_actions(env: VectorEnv[Any, Any, Any], config: AgentConfig) -> int:
-    """Return the number of actions, if the algorithm can choose among them."""
-    space = env.single_action_space
-    slates = isinstance(space, spaces.MultiDiscrete)
-    if not slates and not isinstance(space, spaces.Discrete):
-        raise InvalidArgumentError(f"actions must be items or slates of items, got the space {space}")
-    if isinstance(config, DQNConfig):
-        if slates:
-            raise InvalidArgumentError("DQN shows one item at a time; for slates train with PPOConfig or A2CConfig")
-    elif config.n_steps * env.num_envs < 2:
-        raise InvalidArgumentError("n_steps * num_envs must be at least 2, because advantages are normalised")
-    return _n_actions(env)
-
-
-def _algorithm(network: ActorCritic, env: SB3VecEnv, config: AgentConfig, seed: int) -> BaseAlgorithm:
-    if isinstance(config, DQNConfig):
-        assert isinstance(network, QNetwork)
-        return _dqn(network, env, config, seed)
-    shared: dict[str, Any] = {
-        "learning_rate": _falling(config.learning_rate),
-        "n_steps": config.n_steps,
-        "gamma": config.gamma,
-        "gae_lambda": config.gae_lambda,
-        "ent_coef": config.ent_coef,
-        "vf_coef": config.vf_coef,
-        "max_grad_norm": config.max_grad_norm,
-        "policy_kwargs": {"actor_critic": network},
-        "seed": seed,
-        "device": "cpu",
-    }
-    if isinstance(config, A2CConfig):
-        return A2C(SlatePolicy, env, use_rms_prop=False, normalize_advantage=config.normalize_advantage, **shared)
-    return PPO(
-        SlatePolicy,
-        env,
-        batch_size=min(config.batch_size, config.n_steps * env.num_envs),
-        n_epochs=config.n_epochs,
-        clip_range=config.clip_range,
-        target_kl=config.target_kl or None,
-        **shared,
-    )
-
-
-def _dqn(network: QNetwork, env: SB3VecEnv, config: DQNConfig, seed: int) -> DQN:
-    return DQN(
-        ValuePolicy,
-        env,
-        learning_rate=_falling(config.learning_rate),
-        buffer_size=max(config.buffer_size, env.num_envs),
-        learning_starts=config.learning_starts,
-        batch_size=config.batch_size,
-        gamma=config.gamma,
-        train_freq=1,
-        gradient_steps=config.gradient_steps,
-        target_update_interval=config.target_update_interval,
-        exploration_fraction=config.exploration_fraction,
-        exploration_final_eps=config.exploration_final,
-        max_grad_norm=config.max_grad_norm,
-        policy_kwargs={"q_network": network},
-        seed=seed,
-        device="cpu",
-    )
-
-
-def _falling(learning_rate: float) -> Any:
-    return lambda remaining: learning_rate * remaining
 
 
 def _check_finite(network: ActorCritic) -> None:
@@ -229,14 +139,14 @@ class _Watch(BaseCallback):
         super().__init__()
         self._config = config
         self._bar: Any = progress(
-            description=config.algorithm.upper(), total=config.total_steps, unit="step", show=show
+            description=config.algorithm.upper().replace("_", " "), total=config.total_steps, unit="step", show=show
         )
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        if not isinstance(self._config, DQNConfig):
+        if isinstance(self._config, PPOConfig | A2CConfig):
             remaining = max(1.0 - self.num_timesteps / self._config.total_steps, 0.0)
             self.model.ent_coef = self._config.ent_coef * remaining  # type: ignore[attr-defined]
         log_alpha = getattr(getattr(self.model.policy, "actor_critic", None), "log_alpha", None)

@@ -22,8 +22,9 @@ class Command(BaseCommand):
     """Train a model on real and synthetic sequences and say what the synthetic ones were worth.
 
     An LSTM and a Markov chain fitted on the training part give the sequences; how many are added, and whose, is chosen
-    by validation, which may choose none. Beside it stand nothing, more epochs, and swap/crop/mask. Writes
-    summary.json, config.toml, and augmented.parquet (training rows and the chosen synthetic ones) if any were chosen.
+    by validation, which may choose none. Beside it stand nothing, the real sequences again (more epochs), and
+    swap/crop/mask, each with as many sequences to add and the same gate. Writes summary.json, config.toml, and
+    augmented.parquet (training rows and the chosen synthetic ones) if any were chosen.
     """
 
     log: tyro.conf.Positional[str]
@@ -62,6 +63,8 @@ def run(command: Command) -> int:
                 "chosen": result.chosen,
                 "share": result.share,
                 "gain": result.gain,
+                "gain_over_more_epochs": result.gain_over("more_epochs"),
+                "gates": result.gates,
                 "valid_ndcg@10": result.valid_ndcg,
                 "test_ndcg@10": {name: found.to_dict() for name, found in result.test_ndcg.items()},
             },
@@ -98,7 +101,7 @@ def _generators(train: InteractionLog, valid: InteractionLog, command: Command) 
 def _say(result: AugmentationResult) -> None:
     print("test NDCG@10 by what was added to the training rows:")
     for name, found in result.test_ndcg.items():
-        print(f"  {name:12} {found}")
+        print(f"  {name:12} {found}  {result.gates.get(name, '')}")
     if result.share:
         print(f"validation chose {result.share:g} sequences of {result.chosen!r} for each real one: {result.gain:+.1%}")
     else:
@@ -111,7 +114,7 @@ def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path
     import polars as pl
 
     from rlrec.core.artifacts import atomic_path
-    from rlrec.gan.sampling import sequences_to_log
+    from rlrec.gan.synthetic_log import sequences_to_log
 
     added = sequences.select(np.arange(round(share * len(train.sequences()))))
     frames = [log.to_polars() for log in (train, sequences_to_log(added, train))]

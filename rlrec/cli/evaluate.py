@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.judging import PlannerName
 from rlrec.core.checks import check_at_least
 from rlrec.envs.config import SimulatorConfig
 
@@ -29,7 +30,8 @@ class Command(BaseCommand):
     model: tyro.conf.Positional[Path]
     """The users: a saved model, or the folder that `rlrec fit` wrote."""
     policies: tuple[str, ...] = ()
-    """PATH or NAME=PATH of each: a folder that `rlrec train` wrote, or a saved model, which shows what it expects."""
+    """PATH or NAME=PATH of each: a folder that `rlrec train` wrote, or a saved model, which shows what it expects. All
+    agents of a run over several seeds are judged, and summed up."""
     heldout: Path | None = None
     """A second model, best of a later period: a policy that wins only at home has learned the simulator's mistakes."""
     out: Path = Path("runs/evaluate")
@@ -38,6 +40,8 @@ class Command(BaseCommand):
     """Users that each policy meets, for a session each."""
     slate_size: int = 1
     """Items shown at a time."""
+    planners: tuple[PlannerName, ...] = ()
+    """Also judge policies that look ahead in the model; some seconds for every hundred users: beam, cem."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """How simulated people react."""
 
@@ -51,14 +55,22 @@ def run(command: Command) -> int:
     from rlrec.cli.judging import baseline_policies, judge, policy_rows, print_judgement
     from rlrec.cli.runs import start_run
     from rlrec.cli.saved import load_model
+    from rlrec.cli.seeds import print_seeds, seed_rows
     from rlrec.core.artifacts import package_versions, write_json
 
     model = load_model(command.model)
     heldout = None if command.heldout is None else load_model(command.heldout)
     if heldout is not None:
         check_same_items("the held-out model", heldout, model)
-    policies = baseline_policies(model, slate_size=command.slate_size, seed=command.seed)
-    policies |= trained_policies(command, model)
+    policies = baseline_policies(
+        model,
+        slate_size=command.slate_size,
+        seed=command.seed,
+        planners=command.planners,
+        kappa=command.simulator.kappa,
+    )
+    trained, groups = trained_policies(command, model)
+    policies |= trained
     start_run(command.out, command)
     print(f"Judging {', '.join(policies)} on {command.n_users:,} simulated users", flush=True)
     began = time.perf_counter()
@@ -71,35 +83,47 @@ def run(command: Command) -> int:
         n_users=command.n_users,
         seed=command.seed,
     )
+    seeds = seed_rows(groups, home, away, seed=command.seed)
     summary = {
         "policies": policy_rows(home, away),
+        **({"seeds": seeds} if seeds else {}),
         "seconds": {"evaluate": time.perf_counter() - began},
         "versions": package_versions(),
         "seed": command.seed,
     }
     write_json(command.out / "summary.json", summary)
     print_judgement(home, away)
+    print_seeds(seeds)
     if away is None:
         print("\nJudged in one simulator only; --heldout MODEL shows what is left in another.")
     print(f"\nnumbers: {command.out / 'summary.json'}; for a page: rlrec report {command.out}")
     return 0
 
 
-def trained_policies(command: Command, model: SequenceModel) -> dict[str, Policy]:
-    """Read the policies that were asked for, by name; a name twice or a policy that does not fit is an error."""
+def trained_policies(command: Command, model: SequenceModel) -> tuple[dict[str, Policy], dict[str, list[str]]]:
+    """Read the policies that were asked for, by name; a name twice or a policy that does not fit is an error.
+
+    Also returns the names of those that differ by their training seed, by run.
+    """
     from rlrec.cli.judging import BASELINES
     from rlrec.cli.saved import load_policy
+    from rlrec.cli.seeds import member_name, seed_folders
     from rlrec.core.errors import InvalidArgumentError
 
     found: dict[str, Policy] = {}
+    groups: dict[str, list[str]] = {}
     for given in command.policies:
         name, path = split_name(given)
-        if name in found or name in BASELINES:
+        members = {member_name(name, seed): folder for seed, folder in seed_folders(path).items()}
+        if name in found or name in BASELINES or name in groups:
             raise InvalidArgumentError(f"there are two policies named {name!r}; give one another: --policies NAME=PATH")
-        policy = load_policy(path, slate_size=command.slate_size, seed=command.seed)
-        check_fits(name, policy, model, command.slate_size)
-        found[name] = policy
-    return found
+        if len(members) > 1:
+            groups[name] = list(members)
+        for member, folder in (members or {name: path}).items():
+            policy = load_policy(folder, slate_size=command.slate_size, seed=command.seed)
+            check_fits(member, policy, model, command.slate_size)
+            found[member] = policy
+    return found, groups
 
 
 def split_name(given: str) -> tuple[str, Path]:

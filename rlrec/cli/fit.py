@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,17 @@ if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
     from rlrec.models.base import SequenceModel
     from rlrec.models.recommender import Recommender
+    from rlrec.models.selection import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(BaseCommand):
     """Fit the LSTM and its baselines on a log, and compare them on its latest part.
 
-    The hybrid votes with all of them, by weights learned on the validation part. The same command after a kill goes on
-    where it stopped. Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and
-    tensorboard/.
+    The hybrid votes with all of them, by weights learned on the validation part. The model that does best on that part,
+    by NDCG, is named, and `rlrec recommend` takes it. The same command after a kill goes on where it stopped.
+
+    Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and tensorboard/.
     """
 
     log: tyro.conf.Positional[str]
@@ -66,7 +67,7 @@ def run(command: Command) -> int:
     if note:
         print(f"note: {note}")
     start_run(command.out, command)
-    models, seconds = fit_models(train, valid, command)
+    models, seconds, choice = fit_models(train, valid, command)
     began = time.perf_counter()
     scores = {name: evaluate_ranking(model, test, k=command.k).summary() for name, model in models.items()}
     seconds["ranking"] = time.perf_counter() - began
@@ -83,35 +84,40 @@ def run(command: Command) -> int:
     summary = {
         "data": data_summary(log),
         "models": scores,
+        "best": choice.name,
+        "valid_ndcg": choice.ndcg,
         "seconds": seconds,
         "versions": package_versions(),
         "seed": command.seed,
     }
     write_json(command.out / "summary.json", summary)
     print_table(models_table(scores))
+    print(
+        f"best: {choice.name}, by NDCG@{choice.k} on {choice.n_targets:,} behaviours of the validation part "
+        f"({choice.ndcg[choice.name]:.4f}); rlrec recommend takes it"
+    )
     print(f"models and numbers are in {command.out}; for a page: rlrec report {command.out}")
     return 0
 
 
 def fit_models(
     train: InteractionLog, valid: InteractionLog, command: Command
-) -> tuple[dict[str, Recommender], dict[str, float]]:
-    """Fit every model; returns them and the seconds that each took, by name."""
+) -> tuple[dict[str, Recommender], dict[str, float], Choice]:
+    """Fit every model; returns them and the seconds that each took, by name, and which is best on validation."""
     from rlrec.models.content import ContentModel, tells_apart
     from rlrec.models.counting import MarkovModel, PopularityModel
-    from rlrec.models.hybrid import HybridModel
     from rlrec.models.knn import ItemKNNModel
     from rlrec.models.lstm import LSTMModel
     from rlrec.models.ngram import NGramModel
+    from rlrec.models.selection import HYBRID, blend_and_choose
 
     builders: dict[str, Any] = {
         "lstm": lambda: LSTMModel.fit(train, valid=valid, config=command.lstm, seed=command.seed, folder=command.out),
         "markov": lambda: MarkovModel.fit(train, config=command.markov),
-        "ngram": lambda: NGramModel.fit(train, config=command.ngram),
-        "item_knn": lambda: ItemKNNModel.fit(train, config=command.item_knn),
+        "ngram": lambda: NGramModel.fit(train, config=command.ngram, valid=valid),
+        "item_knn": lambda: ItemKNNModel.fit(train, config=command.item_knn, valid=valid),
         **({"content": lambda: ContentModel.fit(train)} if tells_apart(train.catalog) else {}),
         "popularity": lambda: PopularityModel.fit(train),
-        "hybrid": lambda: HybridModel.fit(_voters(models), valid, seed=command.seed),
     }
     models: dict[str, Recommender] = {}
     seconds: dict[str, float] = {}
@@ -119,12 +125,10 @@ def fit_models(
         began = time.perf_counter()
         models[name] = build()
         seconds[name] = time.perf_counter() - began
-    return models, seconds
-
-
-def _voters(models: Mapping[str, Recommender]) -> dict[str, Recommender]:
-    """Return the models that vote in the hybrid: popularity has its own term there."""
-    return {name: model for name, model in models.items() if name != "popularity"}
+    began = time.perf_counter()
+    models[HYBRID], choice = blend_and_choose(models, valid, k=command.k, seed=command.seed)
+    seconds[HYBRID] = time.perf_counter() - began
+    return models, seconds, choice
 
 
 def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -> tuple[SequenceModel, float]:

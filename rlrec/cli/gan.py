@@ -64,6 +64,7 @@ def run(command: Command) -> int:
     began = time.perf_counter()
     init = _start(train, valid, command)
     gan = SequenceGAN.fit(train, init=init, valid=valid, config=command.gan, seed=command.seed, folder=command.out)
+    trial = gan.fit_guide(train, valid, seed=command.seed)
     gan.save(command.out / "gan")
     seconds = {"gan": time.perf_counter() - began}
     compared = Comparison.of(train, valid, test, seed=command.seed, max_n=command.n_probe)
@@ -73,6 +74,7 @@ def run(command: Command) -> int:
         "data": data_summary(log),
         "synthetic": table,
         "gan": asdict(gan.record),
+        "resampling": asdict(trial),
         "seconds": seconds,
         "versions": package_versions(),
         "seed": command.seed,
@@ -81,11 +83,11 @@ def run(command: Command) -> int:
     ReportDetails(
         **drawn_samples(drawn, log.n_items),
         licence=log.notes.get("licence"),
-        notes=(gan.kept_sentence,),
+        notes=(gan.kept_sentence, f"Resampling: {trial.sentence}."),
     ).save(command.out)
     write_json(command.out / "summary.json", summary)
     print_table(metrics_table(table, "Synthetic sessions beside their controls and real ones"))
-    print(gan.kept_sentence)
+    print(f"{gan.kept_sentence}\nResampling: {trial.sentence}.")
     print(f"the generator is in {command.out / 'gan'}; to write a log: rlrec generate {command.out}")
     return 0
 

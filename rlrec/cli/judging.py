@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlrec.envs.config import SimulatorConfig
 
@@ -13,20 +13,32 @@ if TYPE_CHECKING:
     from rlrec.evaluation.rollout import RolloutResults
     from rlrec.models.base import SequenceModel
 
-BASELINES = ("random", "popular", "greedy")
+PlannerName = Literal["beam", "cem"]
+BASELINES = ("random", "popular", "greedy", "beam", "cem")
+_N_CANDIDATES = 8  # items that a planner considers at each step
 KAPPAS = (0.02, 0.05, 0.1, 0.3, 1.0)  # for a sweep: from people who nearly always take something to the log's own
 _N_ROWS = 1_000  # users at a time; more only take memory
 
 
-def baseline_policies(model: SequenceModel, *, slate_size: int = 1, seed: int = 0) -> dict[str, Policy]:
-    """Return the policies that an agent has to beat: random, popular, greedy by the model."""
+def baseline_policies(
+    model: SequenceModel,
+    *,
+    slate_size: int = 1,
+    seed: int = 0,
+    planners: Sequence[PlannerName] = (),
+    kappa: float = 0.1,
+) -> dict[str, Policy]:
+    """Return the policies that an agent has to beat: random, popular, greedy by the model, planners."""
     from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
+    from rlrec.agents.planners import BeamPolicy, CEMPolicy
 
+    kinds = {"beam": BeamPolicy, "cem": CEMPolicy}
+    candidates = {"n_candidates": min(_N_CANDIDATES, model.n_items), "kappa": kappa}
     return {
         "random": RandomPolicy(model.n_items, slate_size, seed=seed),
         "popular": PopularPolicy(model.space.item_counts, slate_size),
         "greedy": GreedyPolicy(model, slate_size),
-    }
+    } | {name: kinds[name](model, slate_size, seed=seed, **candidates) for name in planners}
 
 
 def judge(
@@ -47,8 +59,18 @@ def judge(
     from rlrec.envs.vector import make_vec
     from rlrec.evaluation.rollout import evaluate_policies
 
+    needed = {part for policy in policies.values() for part in getattr(policy, "needs", ("interest",))}
+    parts = tuple(sorted(needed | {"interest"}))  # one alone is an array, as policies from elsewhere expect
+
     def results(simulated: SequenceModel) -> RolloutResults:
-        env = make_vec(simulated, num_envs=min(_N_ROWS, n_users), slate_size=slate_size, config=config, observer=model)
+        env = make_vec(
+            simulated,
+            num_envs=min(_N_ROWS, n_users),
+            slate_size=slate_size,
+            config=config,
+            observer=model,
+            observation=parts,
+        )
         return evaluate_policies(policies, env, n_users=n_users, seed=seed + 1)
 
     return results(model), None if heldout is None else results(heldout)

@@ -30,7 +30,9 @@ class Command(BaseCommand):
     """
 
     model: tyro.conf.Positional[Path]
-    """A saved model of any kind, or the folder that `rlrec fit` wrote, whose LSTM is meant."""
+    """A saved model of any kind, or the folder that `rlrec fit` wrote, whose best model on validation is meant."""
+    use: str | None = None
+    """Name of another model of that folder, such as lstm or markov."""
     user: str | None = None
     """Id of a user of the log."""
     history: tuple[str, ...] = ()
@@ -57,7 +59,7 @@ class Command(BaseCommand):
 
 def run(command: Command) -> int:
     """Recommend, and print or write."""
-    from rlrec.cli.saved import find_model
+    from rlrec.cli.saved import find_recommender
     from rlrec.core.errors import InvalidArgumentError
     from rlrec.models.registry import load_model
 
@@ -65,7 +67,7 @@ def run(command: Command) -> int:
         raise InvalidArgumentError("say to whom: one of --user ID, --history ITEM ITEM ..., or --all")
     if command.all and command.out is None:
         raise InvalidArgumentError("--all writes files and needs a folder: --out FOLDER")
-    model = load_model(find_model(command.model))
+    model = load_model(find_recommender(command.model, command.use))
     if command.history:
         history = model.histories([_as_known(model.space.items, command.history)])
         return _print_list(model, history, command, None)

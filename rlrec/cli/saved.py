@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlrec.core.artifacts import MANIFEST
+from rlrec.core.artifacts import MANIFEST, read_json
 from rlrec.core.errors import ArtifactNotFoundError
 
 if TYPE_CHECKING:
@@ -28,6 +28,37 @@ def load_model(path: Path) -> SequenceModel:
 def find_model(path: Path) -> Path:
     """Return the folder of a saved model of any kind; of a run's, the LSTM's."""
     return _find(path, _MODEL_PLACES, "saved model; give the folder that rlrec fit wrote")
+
+
+def find_recommender(path: Path, name: str | None = None) -> Path:
+    """Return the folder of the model to recommend with.
+
+    Of a run's models, the one called ``name``; by default the one that `rlrec fit` found best on validation, and the
+    LSTM where no run says which.
+
+    Raises
+    ------
+    ArtifactNotFoundError
+        If there is no such model.
+    """
+    name = name or _best_of_run(path)
+    if name is None:
+        return find_model(path)
+    folder = path / "models" / name
+    if (folder / MANIFEST).is_file():
+        return folder
+    there = sorted(entry.parent.name for entry in (path / "models").glob(f"*/{MANIFEST}"))
+    holds = f"holds the models {', '.join(there)}" if there else "holds no models"
+    raise ArtifactNotFoundError(f"{str(path)!r} {holds}, and none is called {name!r}")
+
+
+def _best_of_run(path: Path) -> str | None:
+    """Return the name that ``summary.json`` gives as best; None where there is no such line."""
+    summary = path / "summary.json"
+    if not summary.is_file():
+        return None
+    found = read_json(summary).get("best")
+    return found if isinstance(found, str) else None
 
 
 def load_policy(path: Path, *, slate_size: int = 1, seed: int = 0) -> Policy:

@@ -29,12 +29,16 @@ VERBS: dict[str, Verb] = {
     "data convert": Verb("rlrec.cli.data_convert", "any log, of any size, to the form that opens at once"),
     "data download": Verb("rlrec.cli.data_download", "fetch a public log by name, with its terms"),
     "fit": Verb("rlrec.cli.fit", "fit the models of what comes next on a log, and compare them"),
+    "tune": Verb("rlrec.cli.tune", "search the LSTM's settings on a log's validation part, for fit"),
     "recommend": Verb("rlrec.cli.recommend", "recommend to a user, after a history, or to everyone, and say why"),
     "train": Verb("rlrec.cli.train", "train an agent on users simulated by a saved model"),
     "watch": Verb("rlrec.cli.watch", "watch simulated users step by step: what was shown, and why they left"),
     "fidelity": Verb("rlrec.cli.fidelity", "compare simulated people with held-out real ones, and say what to trust"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
+    "gan report": Verb(
+        "rlrec.cli.gan_report", "a page on the quality of a synthetic log, every number beside real ones"
+    ),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),
     "ope": Verb("rlrec.cli.ope", "judge a policy on another's log, or test the estimators where truth is known"),
     "compare": Verb("rlrec.cli.compare", "compare a synthetic log with the real one: detectors, use, privacy"),

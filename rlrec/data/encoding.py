@@ -45,19 +45,19 @@ class IdEncoder:
     def encode(self, ids: pl.Series) -> NDArray[np.int32]:
         """Return the codes of a block of ids, none missing, shape (len(ids),).
 
+        Where a block has ids of another type than those before it, all become text, and keep their codes.
+
         Raises
         ------
         DataError
-            If an earlier block had ids of another type.
+            If two ids have the same hash.
         """
         dtype: Any = ids.dtype if ids.dtype in (pl.String, pl.UInt64) else pl.Int64()
-        if self._dtype is not None and dtype != self._dtype:
-            raise DataError(
-                f"column {self.name!r} holds {self._dtype} in one part of the source and {dtype} in another; make it "
-                "one type, or use load_log, which turns both into text"
-            )
-        self._dtype = dtype
-        ids = ids.cast(dtype)
+        if self._dtype is None:
+            self._dtype = dtype
+        elif dtype != self._dtype:
+            self._become_text()
+        ids = ids.cast(self._dtype)
         hashes, checks = self._hashes_of(ids)
         codes = self._table.find(hashes)
         new, size = np.flatnonzero(codes < 0), _FIRST_ROWS
@@ -87,8 +87,18 @@ class IdEncoder:
         self._ids.append(ids.gather(first))
         self.size += len(distinct)
 
+    def _become_text(self) -> None:
+        """Look the ids up as text from now on."""
+        if self._dtype == pl.String:
+            return
+        self._dtype = pl.String()
+        self._ids = [block.cast(pl.String) for block in self._ids]
+        hashes, self._checks = self._hashes_of(pl.concat(self._ids)) if self._ids else (self._checks, self._checks)
+        self._table = HashTable()
+        self._table.add(hashes)
+
     def ids(self, codes: NDArray[np.integer]) -> pl.Series:
-        """Return the ids of codes, in the type that they came in."""
+        """Return the ids of codes, in the type that they came in; as text where they came in several."""
         if not self._ids:
             return pl.Series(self.name, [], dtype=pl.String)
         if len(self._ids) > 1:

@@ -86,6 +86,11 @@ class NearestItems:
         return len(self._table)
 
     @property
+    def vectors(self) -> Tensor:
+        """The vectors as they are searched: of length 1 for the cosine, (I, E)."""
+        return self._table
+
+    @property
     def size(self) -> int:
         """Length of a vector, E."""
         return int(self._table.shape[1])

@@ -21,13 +21,17 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     """Return the sentences of a report's first paragraphs; parts that the summary lacks say nothing."""
     policies = summary.get("policies") or {}
     simulator = summary.get("simulator") or {}
+    seeds = summary.get("seeds") or {}
     parts = [
         summary.get("verdict") or "",  # of `rlrec fidelity`
         shipping_finding(policies),
-        *[learner_finding(policies, name) for name in _learners(policies)],
+        *[seeds_finding(name, row, policies) for name, row in seeds.items()],
+        *[learner_finding(policies, name) for name in _learners(policies) if not _is_member(name, seeds)],
         models_finding(summary.get("models") or {}),
         trust_finding(simulator.get("fidelity") or {}),
         gan_finding(summary.get("synthetic") or {}),
+        synthetic_finding(summary.get("synthetic") or {}),
+        privacy_finding(summary.get("privacy") or {}),
     ]
     return [text for text in parts if text]
 
@@ -66,15 +70,29 @@ def shipping_finding(policies: Mapping[str, Any]) -> str:
 
 def learner_finding(policies: Mapping[str, Any], name: str) -> str:
     """Say where a policy stands against greedy, at home and held out, and what follows."""
-    row = policies[name]
+    return _against_greedy(name, f"{name} against greedy", policies[name], policies)
+
+
+def seeds_finding(name: str, row: Mapping[str, Any], policies: Mapping[str, Any]) -> str:
+    """Say the same of an algorithm over its training seeds."""
+    subject = f"{name} over {row.get('n_seeds')} training seeds, against greedy"
+    return _against_greedy(name, subject, row, policies)
+
+
+def _against_greedy(name: str, subject: str, row: Mapping[str, Any], policies: Mapping[str, Any]) -> str:
     home, held = row.get("paired_vs_greedy"), row.get("heldout_paired_vs_greedy")
-    if bounds(home) is None:
+    if home is None or bounds(home) is None:
         return ""
-    text = f"{name} against greedy: {_uplift(home, _return(policies, 'return'))} in the simulator it trained in"
-    if bounds(held) is None:
+    text = f"{subject}: {_uplift(home, _return(policies, 'return'))} in the simulator it trained in"
+    if held is None or bounds(held) is None:
         return f"{text}; it was not judged in a held-out one, so this says little."
     text += f", {_uplift(held, _return(policies, 'heldout_return'))} in the held-out one. "
     return text + _verdict(name, _side(home), _side(held))
+
+
+def _is_member(name: str, seeds: Mapping[str, Any]) -> bool:
+    """Tell whether a policy is one of those that `seeds_finding` sums up."""
+    return any(name.startswith(f"{group}, seed ") for group in seeds)
 
 
 def trust_finding(fidelity: Mapping[str, Any]) -> str:
@@ -195,3 +213,31 @@ def _length_sentence(metrics: Mapping[str, dict[str, Any]]) -> str:
         f"Left to themselves, simulated people make sessions of {number_text(simulated)} behaviours, {verdict} the "
         f"{number_text(real)} of held-out real ones ({100 * off:.0f} % off)."
     )
+
+
+def synthetic_finding(synthetic: Mapping[str, Any]) -> str:
+    """Say how a synthetic log of any origin stands beside real sessions: detector and use as training data."""
+    metrics = by_metric(synthetic)
+    row, use = metrics.get("c2st_auc", {}), metrics.get("tstr_ndcg@10", {})
+    if "synthetic" not in row:
+        return ""
+    others = {"control": "the control", "train_vs_real": "the training sessions", "real_vs_real": "other real sessions"}
+    beside = [f"{words} {number_text(point(row[name]))}" for name, words in others.items() if name in row]
+    text = (
+        "Boosted trees tell the synthetic sessions from real ones with an AUC of "
+        f"{number_text(point(row['synthetic']))} {interval_text(row['synthetic'])} (0.5: they cannot); "
+        f"{', '.join(beside)}."
+    )
+    mine, real = point(use.get("synthetic")), point(use.get("real_vs_real"))
+    if mine is not None and real:
+        text += f" A model trained on them reaches {mine / real:.0%} of what one trained on as many real ones does."
+    return text
+
+
+def privacy_finding(audit: Mapping[str, Any]) -> str:
+    """Say what the membership attacks gained over their controls."""
+    leak = point(audit.get("leak"))
+    if leak is None:
+        return ""
+    told = "learn nothing" if leak <= 0.5 else f"reach an AUC of {number_text(leak)}"
+    return f"Attacks on who was in the training set {told} over what they learn from real strangers (0.5: nothing)."

@@ -137,10 +137,10 @@ def effective_degrees(influence: FloatArray) -> float:
     n = len(influence)
     if n < 2:
         return 1.0
-    square = influence * influence
-    second = float(square.mean())
+    second = float(influence @ influence) / n
     if second == 0:
         return n - 1.0
+    square = influence * influence
     kurtosis = float(square @ square) / n / second**2
     return min(n - 1.0, 2 * n / max(kurtosis - (n - 3) / (n - 1), 1e-9))
 

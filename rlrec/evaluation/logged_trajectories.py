@@ -115,6 +115,15 @@ def target_slate_probs(
     return found
 
 
+def target_choices(policy: StochasticPolicy, trajectories: Trajectories, draw: SlateDraw | None = None) -> FloatArray:
+    """Return the target's probability of every item at each position of the log, (N * K, I): for `cascade_dr`."""
+    drawn = draw or PlackettLuce()
+    found = [
+        drawn.choices(_ask(policy, trajectories, rows), trajectories.slate[rows]) for rows in _chunks(trajectories)
+    ]
+    return np.concatenate(found).reshape(trajectories.slate.size, -1)
+
+
 def policy_probs(policy: StochasticPolicy, trajectories: Trajectories) -> FloatArray:
     """Return the policy's probability of every item at each step, (N, I)."""
     return np.concatenate([_ask(policy, trajectories, rows) for rows in _chunks(trajectories)])

@@ -17,7 +17,14 @@ from rlrec.evaluation import ope
 from rlrec.evaluation.columns import FloatArray
 from rlrec.evaluation.fitted_q import fit_fqe
 from rlrec.evaluation.logged import LoggedBatch
-from rlrec.evaluation.logged_trajectories import decisions, policy_probs, slate_probs, slates, target_slate_probs
+from rlrec.evaluation.logged_trajectories import (
+    decisions,
+    policy_probs,
+    slate_probs,
+    slates,
+    target_choices,
+    target_slate_probs,
+)
 from rlrec.evaluation.q_model import fit_q
 from rlrec.evaluation.slate_draws import PlackettLuce, SlateDraw, Slots
 from rlrec.evaluation.target import QValues, Target
@@ -77,6 +84,21 @@ class Case:
         """The target's probability of each item in its slot, (N, K)."""
         return target_slate_probs(self.target, self.episodes, self.draw)
 
+    @cached_property
+    def cascade(self) -> LoggedBatch:
+        """Positions from top to bottom."""
+        return slates(self.episodes, "cascade")
+
+    @cached_property
+    def choices(self) -> Target:
+        """The target on them."""
+        return Target.of(self.cascade, target_choices(self.target, self.episodes, self.draw))
+
+    @cached_property
+    def q_below(self) -> QValues:
+        """Model of the reward from a position on; two folds, for speed."""
+        return fit_fqe(self.cascade, self.choices, horizon=self.episodes.slate_size, n_folds=2)
+
 
 Run = Callable[[Case], Estimate]
 
@@ -126,6 +148,7 @@ TRACKS: dict[TrackName, Track] = {
             "sips": _slate("sips", "slate"),
             "sips (self-normalised)": _slate("sips", "slate", self_normalised=True),
             "rips": _slate("rips", "cascade"),
+            "cascade_dr": lambda case: ope.cascade_dr(case.cascade, case.choices, q=case.q_below),
             "iips": _slate("iips", "item"),
             "pseudo_inverse": _slate("pseudo_inverse", "item"),
         },

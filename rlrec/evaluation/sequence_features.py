@@ -87,7 +87,9 @@ def typicality(sequences: Sequences, reference: Sequences) -> tuple[FloatArray, 
     transitions : (M,) log p(next | item) of every transition inside a sequence, in order
     """
     width = width_of(sequences, reference)
-    popularity = (np.bincount(reference.item, minlength=width) + 1.0) / (reference.n_events + width)
+    # The denominator knows the reference alone: were it to know the largest item of ``sequences``, every number of a
+    # set would be off by a hair that is the set's own, and trees see hairs.
+    popularity = (np.bincount(reference.item, minlength=width) + 1.0) / (reference.n_events + width_of(reference))
     keys, counts = np.unique(transition_pairs(reference, width), return_counts=True)
     total = np.bincount(keys // width, weights=counts, minlength=width)
     pair = transition_pairs(sequences, width)

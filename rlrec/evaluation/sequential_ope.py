@@ -239,7 +239,9 @@ def magic(
     spread = 0.6745 * np.sqrt(covariance[-1, -1])  # half of the 50 % interval of a normal
     bias = np.maximum(np.abs(returns - returns[-1]) - spread, 0.0)
     blend = _simplex_minimum(covariance + np.outer(bias, bias))
-    return p.estimate(*_blend(p, blend @ residual_counts, blend @ value_counts))
+    share = float(1.0 - blend[-1])  # of the returns that lean on the model where weights would have run on
+    caveats = (f"{share:.0%} of the blend leans on the model; {MODEL_NOTE}",) if share > 0.005 else ()
+    return p.estimate(*_blend(p, blend @ residual_counts, blend @ value_counts), caveats=caveats)
 
 
 def _simplex_minimum(matrix: FloatArray) -> FloatArray:

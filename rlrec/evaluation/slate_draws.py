@@ -25,6 +25,10 @@ class SlateDraw(Protocol):
         """Return the probability of each item given those above it, (B, K)."""
         ...
 
+    def choices(self, probs: FloatArray, slates: IntArray) -> FloatArray:
+        """Return the probability of every item at each position, given the slate's items above it, (B, K, I)."""
+        ...
+
 
 @dataclass(frozen=True)
 class PlackettLuce:
@@ -56,6 +60,13 @@ class PlackettLuce:
         total = probs.sum(axis=1, keepdims=True)
         return np.asarray(np.minimum(own / np.maximum(total - above, own), 1.0), dtype=np.float64)
 
+    def choices(self, probs: FloatArray, slates: IntArray) -> FloatArray:
+        """Return the probability of every item at each position, given the slate's items above it, (B, K, I)."""
+        left = np.repeat(probs[:, None], slates.shape[1], axis=1)
+        for position in range(slates.shape[1] - 1):
+            np.put_along_axis(left[:, position + 1 :], slates[:, None, position, None], 0.0, axis=2)
+        return np.asarray(left / left.sum(axis=2, keepdims=True), dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -83,6 +94,13 @@ class Slots:
         totals = np.stack([probs[:, k::size].sum(axis=1) for k in range(size)], axis=1)  # (B, K)
         own = np.take_along_axis(probs, slates, axis=1)
         return np.asarray(np.where(slates % size == np.arange(size), own / totals, 0.0), dtype=np.float64)
+
+    def choices(self, probs: FloatArray, slates: IntArray) -> FloatArray:
+        """Return the probability of every item at each position, (B, K, I); 0 for those of another slot."""
+        size = slates.shape[1]
+        mine = np.arange(probs.shape[1]) % size == np.arange(size)[:, None]  # (K, I)
+        kept = np.where(mine, probs[:, None], 0.0)
+        return np.asarray(kept / kept.sum(axis=2, keepdims=True), dtype=np.float64)
 
 
 def _inverse_cdf(weights: FloatArray, uniform: FloatArray) -> IntArray:

@@ -78,7 +78,13 @@ class ItemChoice:
 
 
 def bent_log_probs(log_probs: Tensor, batch_item: Tensor, mask: Tensor, config: SamplingConfig) -> Tensor:
-    """Return the log probabilities of sampled items under the knobs, with gradients, (N,) row by row.
+    """Return log probabilities of sampled items under the knobs, with gradients, (N,); see `bent_item_log_probs`."""
+    every = bent_item_log_probs(log_probs, batch_item, mask, config)
+    return every.gather(1, batch_item[mask].unsqueeze(1)).squeeze(1)
+
+
+def bent_item_log_probs(log_probs: Tensor, batch_item: Tensor, mask: Tensor, config: SamplingConfig) -> Tensor:
+    """Return the log probabilities of all items before each sampled one under the knobs, with gradients, (N, I).
 
     Parameters
     ----------
@@ -100,8 +106,7 @@ def bent_log_probs(log_probs: Tensor, batch_item: Tensor, mask: Tensor, config: 
     forbidden = _forbidden(config, log_probs.shape[1]).to(logits.device)
     if len(forbidden):
         logits = logits.masked_fill(forbidden, -torch.inf)
-    own = logits.gather(1, batch_item[mask].unsqueeze(1)).squeeze(1)
-    return own - logits.logsumexp(1)
+    return logits.log_softmax(1)
 
 
 def _log_factors(batch_item: Tensor, mask: Tensor, n_items: int, config: SamplingConfig) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlrec.core.checks import check_at_least, check_between, check_positive
+from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,15 @@ class GANConfig:
     """Weight of the anchor: the likelihood of as many real sequences in each step."""
     sampling: Literal["fitted", "plain"] = "fitted"
     """Fit temperature, repeats and lengths on validation sequences and sample with them throughout, or leave them."""
+    reward: Literal["dense", "rollout", "gumbel"] = "dense"
+    """What the discriminator gives the generator: a reward for each prefix (ScratchGAN), the mean verdict on whole
+    sequences rolled out from it (SeqGAN), or its gradient through relaxed items (Gumbel-softmax)."""
+    n_rollouts: int = 2
+    """Sequences rolled out from each prefix, with ``reward="rollout"``; each costs as much as sampling them."""
+    relaxation_temperature: float = 0.5
+    """Temperature of the relaxed items, with ``reward="gumbel"``."""
+    discriminator: Literal["gru", "conv"] = "gru"
+    """A recurrent discriminator, or one of convolutions of 2 to 5 behaviours with the maximum over time (SeqGAN's)."""
     gamma: float = 0.7
     """Discount of the later steps' rewards in a step's return (ScratchGAN found short credit best)."""
     baseline_decay: float = 0.9
@@ -39,7 +48,7 @@ class GANConfig:
     discriminator_embedding_size: int = 32
     """Size of the discriminator's own item, event and gap embeddings."""
     discriminator_hidden_size: int = 64
-    """Units of the discriminator's GRU."""
+    """Units of the discriminator's GRU, or its filters in all."""
     discriminator_dropout: float = 0.2
     """Dropout of its inputs and outputs in training."""
     discriminator_learning_rate: float = 1e-3
@@ -61,6 +70,10 @@ class GANConfig:
         check_between("n_warmup", self.n_warmup, 0, self.n_rounds - 1)
         check_at_least("detector_sequences", self.detector_sequences, 20)
         check_at_least("sequences_per_round", self.sequences_per_round, self.n_batches)
+        check_choice("reward", self.reward, ("dense", "rollout", "gumbel"))
+        check_choice("discriminator", self.discriminator, ("gru", "conv"))
+        check_at_least("n_rollouts", self.n_rollouts, 1)
+        check_positive("relaxation_temperature", self.relaxation_temperature)
         check_at_least("max_length", self.max_length, 2)
         for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
             check_positive(name, getattr(self, name))

@@ -13,6 +13,7 @@ repeat_factor         share of behaviours that take up an earlier item, but for 
 immediate_factor      share of behaviours that repeat the last item
 item_factors          how often each item occurs: tastes have drifted since training
 length_probs          lengths: the training histogram where it fits validation clearly better
+event_order           what never happens to an item in training before something else did
 ====================  =======================================================================
 """
 
@@ -28,6 +29,7 @@ from scipy import stats
 from rlrec.core.errors import DataError
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.sequence_features import is_repeat, typicality
+from rlrec.gan.event_order import learn_event_order
 from rlrec.gan.sampling import generate_sequences
 from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.base import SequenceModel
@@ -162,6 +164,7 @@ def fit_sampling(
     if len(valid) == 0 or len(train) == 0:
         raise DataError("fitting the sampling knobs needs training and validation sequences, got none")
     config = _fit_lengths(model, train, valid, seed, max_length)
+    config = replace(config, event_order=learn_event_order(train) if model.n_events > 1 else ())
     target, knobs = Habits.of(valid, train), _Knobs()
     wanted = expected_counts(train, valid, model.n_items, seed=seed)
     tried: list[tuple[float, SamplingConfig]] = []

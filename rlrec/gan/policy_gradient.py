@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rlrec.data.sequences import PaddedBatch
 from rlrec.gan.choosing import bent_log_probs
+from rlrec.gan.event_order import allowed_events
 from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.losses import Targets, gather_targets
 from rlrec.models.lstm import LSTMHeads, LSTMModel
@@ -36,11 +37,22 @@ def decision_log_probs(model: LSTMModel, batch: PaddedBatch, sampling: SamplingC
     items, mask = (torch.from_numpy(column).to(model.device) for column in (batch.item, batch.mask))
     choice = bent_log_probs(heads.item_log_probs(), items, mask, sampling)
     if model.n_events > 1:
-        event = heads.event_probs(item).squeeze(-2).gather(-1, targets.event.unsqueeze(-1)).squeeze(-1)
-        choice = choice + event.log()
+        choice = choice + _event_log_probs(heads.event_probs(item).squeeze(-2), targets.event, batch, sampling)
     gap = heads.gap_probs().gather(-1, targets.gap.unsqueeze(-1)).squeeze(-1).log()
     choice = choice + torch.where(targets.is_first, 0.0, gap)
     return Decisions(choice, _end_log_probs(model, targets))
+
+
+def _event_log_probs(probs: Tensor, event: Tensor, batch: PaddedBatch, sampling: SamplingConfig) -> Tensor:
+    """Return log p(event) of each behaviour, (N,), among the events that their order allows."""
+    if sampling.event_order:
+        item, past, mask = (
+            torch.from_numpy(column).to(probs.device) for column in (batch.item, batch.event, batch.mask)
+        )
+        allowed = allowed_events(item, past, sampling.event_order, probs.shape[-1])
+        probs = torch.where(allowed[mask], probs, 0.0)
+        probs = probs / probs.sum(-1, keepdim=True)
+    return probs.gather(-1, event.unsqueeze(-1)).squeeze(-1).log()
 
 
 def _end_log_probs(model: LSTMModel, targets: Targets) -> Tensor:

@@ -8,8 +8,8 @@ from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.fidelity import Comparison
 from rlrec.evaluation.utility import training_utility
-from rlrec.gan.sampling import Period, sequences_to_log
 from rlrec.gan.sequence_gan import SequenceGAN
+from rlrec.gan.synthetic_log import Period, sequences_to_log
 from rlrec.gan.training import ArmName
 
 COLUMNS: dict[str, ArmName] = {"gan": "adversarial", "control": "control", "mle": "init"}

@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,6 @@ from sklearn.linear_model import LogisticRegression
 from rlrec.core.checks import check_at_least, check_choice
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.sequences import Sequences
-from rlrec.evaluation.detectors import detect
 from rlrec.evaluation.sequence_features import FloatArray, sequence_features
 
 Method = Literal["rejection", "importance", "metropolis"]
@@ -101,6 +101,28 @@ class Guide:
         ratio: FloatArray = np.exp(np.clip(logit, -limit, limit))
         return ratio
 
+    # ---- disk ---------------------------------------------------------------------------------------------------
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return its numbers by name, for an artifact."""
+        plain = {name: np.asarray(getattr(self, name)) for name in ("top_items", "mean", "scale", "weight")}
+        numbers = {name: np.asarray([getattr(self, name)], np.float64) for name in ("bias", "clip")}
+        return {**plain, **numbers} | {f"category{i}": codes for i, codes in enumerate(self.categories)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Guide:
+        """Return the guide that `to_arrays` took apart."""
+        n_categories = sum(name.startswith("category") for name in arrays)
+        return cls(
+            top_items=np.asarray(arrays["top_items"], np.int64),
+            categories=tuple(np.asarray(arrays[f"category{i}"], np.int64) for i in range(n_categories)),
+            mean=np.asarray(arrays["mean"], np.float64),
+            scale=np.asarray(arrays["scale"], np.float64),
+            weight=np.asarray(arrays["weight"], np.float64),
+            bias=float(np.asarray(arrays["bias"], np.float64)[0]),
+            clip=float(np.asarray(arrays["clip"], np.float64)[0]),
+        )
+
 
 def effective_sample_size(weights: FloatArray) -> float:
     """Return Kish's effective number of candidates, (sum w)^2 / sum w^2.
@@ -147,50 +169,3 @@ def resample(
         moves = rng.random(n) * np.maximum(weights[now], 1e-300) < weights[offer]
         now = np.where(moves, offer, now)
     return np.asarray(now, np.int64)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GuideTrial:
-    """Whether resampling was worth it, by a judge of another family on people that the guide has not seen."""
-
-    auc_before: float
-    """AUC of a GRU on the candidates as they come."""
-    auc_after: float
-    """The same on the resampled ones."""
-    ess_share: float
-    """Effective sample size of the weights over the number of candidates."""
-    accepted: bool
-    """True where the GRU finds the resampled ones harder to tell by its standard error, and half the sample counts."""
-
-
-def try_guide(
-    real: Sequences, candidates: Sequences, *, categories: tuple[NDArray[np.int64], ...] = (), seed: int = 0
-) -> tuple[Guide, GuideTrial]:
-    """Fit a guide on half of the real users and ask a GRU about the other half.
-
-    Parameters
-    ----------
-    real : Sequences
-        Validation sequences.
-    candidates : Sequences
-        Sampled ones, several for each real one; half of them teach the guide.
-    """
-    users, code = np.unique(real.user, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    half = (rng.permutation(len(users)) % 2 == 0)[code]
-    teach, judged = real.select(half), real.select(~half)
-    first = np.arange(len(candidates)) < len(candidates) // 2
-    fresh = candidates.select(~first)
-    guide = Guide.fit(teach, candidates.select(first), categories=categories)
-    weights = guide.weights(fresh)
-    chosen = fresh.select(resample(weights, len(fresh), rng=rng, clip=guide.clip))
-    before, after = (detect(judged, s, seed=seed, family="gru") for s in (fresh, chosen))
-    error = (before.estimate.high - before.auc) / 1.96
-    share = effective_sample_size(weights) / len(weights)
-    trial = GuideTrial(
-        auc_before=before.auc,
-        auc_after=after.auc,
-        ess_share=share,
-        accepted=bool(after.auc < before.auc - error and share > 0.5),
-    )
-    return guide, trial

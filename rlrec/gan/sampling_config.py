@@ -32,6 +32,9 @@ class SamplingConfig:
     """Draw from the smallest set of items with at least this probability only; 1 is all (Holtzman et al. 2020)."""
     allowed_items: tuple[int, ...] = ()
     """Item indices that may occur; empty is all."""
+    event_order: tuple[tuple[int, int], ...] = ()
+    """Pairs (before, after): the second event happens to an item only after the first happened to it, see
+    `learn_event_order`."""
     length_probs: tuple[float, ...] = ()
     """Probability of each length from 1 on, drawn beforehand; empty lets the end-of-session head decide."""
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from rlrec.core.artifacts import artifact_parts, load_artifact, save_artifact
 from rlrec.core.checks import check_at_least
-from rlrec.core.config import config_from_dict, config_to_dict
-from rlrec.core.errors import ArtifactError
+from rlrec.core.errors import NotReadyError
+from rlrec.core.random import spawn_seeds
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.data.splits import split_by_sequence
-from rlrec.data.store import open_log, save_log
+from rlrec.evaluation.sequence_features import item_categories
 from rlrec.gan.checkpoint import remove_progress
 from rlrec.gan.config import GANConfig
-from rlrec.gan.sampling import Period, generate_sequences, sequences_to_log
+from rlrec.gan.guided import GuidedDraw, GuideTrial, draw_guided, try_guide
+from rlrec.gan.resampling import Guide, Method
+from rlrec.gan.sampling import generate_sequences
 from rlrec.gan.sampling_config import SamplingConfig
+from rlrec.gan.synthetic_log import Period, sequences_to_log
 from rlrec.gan.training import AdversarialTraining, ArmName, GANRecord
 from rlrec.models.lstm import LSTMModel
 
-_PARTS = "parts-"
+_CANDIDATES = 6  # sampled for each validation sequence: half of them teach the guide, half are resampled
 
 
 class SequenceGAN:
@@ -57,6 +59,8 @@ class SequenceGAN:
         template: InteractionLog,
         period: Period,
         sampling: SamplingConfig | None = None,
+        guide: Guide | None = None,
+        trial: GuideTrial | None = None,
     ) -> None:
         self.arms = arms
         self.record = record
@@ -65,6 +69,10 @@ class SequenceGAN:
         self.period = period
         self.sampling = SamplingConfig() if sampling is None else sampling
         """How sequences are drawn: fitted on validation before the first round, the same for all arms."""
+        self.guide = guide
+        """What resampled draws keep by; None until `fit_guide`."""
+        self.trial = trial
+        """Whether resampling was worth it, by a detector of another family; None until `fit_guide`."""
 
     @classmethod
     def fit(
@@ -153,7 +161,13 @@ class SequenceGAN:
         return self.arms["adversarial"]
 
     def sample(
-        self, n_users: int, *, seed: int = 0, max_length: int = 200, sampling: SamplingConfig | None = None
+        self,
+        n_users: int,
+        *,
+        seed: int = 0,
+        max_length: int = 200,
+        sampling: SamplingConfig | None = None,
+        starts: Sequences | None = None,
     ) -> InteractionLog:
         """Sample a log of ``n_users`` synthetic users with one session each, over the original catalogue.
 
@@ -165,14 +179,19 @@ class SequenceGAN:
             A session that reaches it is cut.
         sampling : SamplingConfig, optional
             Other knobs than the fitted ones, e.g. ``dataclasses.replace(gan.sampling, allowed_items=(0, 3))``.
+        starts : Sequences, optional
+            What the sessions begin with, taken in turn; see `generate_sequences`.
 
         Raises
         ------
         InvalidArgumentError
-            If ``n_users`` is not positive.
+            If ``n_users`` is not positive, or a start cannot be gone on from.
         """
         check_at_least("n_users", n_users, 1)
-        sequences = self.draw(n_users, seed=seed, max_length=max_length, sampling=sampling)
+        return self.as_log(self.draw(n_users, seed=seed, max_length=max_length, sampling=sampling, starts=starts))
+
+    def as_log(self, sequences: Sequences) -> InteractionLog:
+        """Return drawn sequences as a log over the original catalogue, in the time right after the training log's."""
         return sequences_to_log(sequences, self.template, period=self.period)
 
     def draw(
@@ -182,55 +201,76 @@ class SequenceGAN:
         seed: int = 0,
         max_length: int = 200,
         sampling: SamplingConfig | None = None,
+        starts: Sequences | None = None,
         arm: ArmName | None = None,
+        first: int = 0,
     ) -> Sequences:
         """Draw ``n`` sequences from an arm, by default the one that was kept, with the fitted knobs by default."""
         model = self.model if arm is None else self.arms[arm]
         knobs = self.sampling if sampling is None else sampling
-        return generate_sequences(model, n, seed=seed, max_length=max_length, sampling=knobs)
+        return generate_sequences(
+            model, n, seed=seed, max_length=max_length, first=first, sampling=knobs, starts=starts
+        )
+
+    # ---- resampling ---------------------------------------------------------------------------------------------
+
+    def fit_guide(self, train: InteractionLog, valid: InteractionLog, *, seed: int = 0) -> GuideTrial:
+        """Fit the guide of resampled draws on ``train`` and let a GRU say on ``valid`` whether it is worth it.
+
+        Returns
+        -------
+        GuideTrial
+            Also in ``trial``; `draw_resampled` refuses a guide that was not accepted.
+        """
+        real = valid.sequences()
+        candidates = self.draw(_CANDIDATES * len(real), seed=spawn_seeds(seed, 1)[0])
+        self.guide, self.trial = try_guide(
+            real, candidates, teach=train.sequences(), categories=item_categories(train), seed=seed
+        )
+        return self.trial
+
+    def draw_resampled(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        method: Method = "rejection",
+        draw: Callable[[int, int], Sequences] | None = None,
+        accepted_only: bool = True,
+    ) -> GuidedDraw:
+        """Draw ``n`` sequences of the kept arm by the guide's weights.
+
+        Parameters
+        ----------
+        method : {"rejection", "importance", "metropolis"}
+        draw : callable, optional
+            ``draw(m, first)``, where other candidates are wanted than `draw` gives.
+        accepted_only : bool
+            Refuse a guide that the unrelated detector did not agree with.
+
+        Raises
+        ------
+        NotReadyError
+            If there is no guide, or it was not accepted.
+        """
+        if self.guide is None or self.trial is None:
+            raise NotReadyError("this GAN has no guide; call fit_guide with the training and validation logs first")
+        if accepted_only and not self.trial.accepted:
+            raise NotReadyError(f"resampling was not worth it here: {self.trial.sentence}; draw without it")
+        candidates = (lambda m, first: self.draw(m, seed=seed, first=first)) if draw is None else draw
+        return draw_guided(candidates, self.guide, n, seed=seed, method=method)
 
     # ---- disk ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Write the arms, the record and the catalogue.
+        """Write the arms, the record, the guide and the catalogue; a kill leaves the old GAN or the new one."""
+        from rlrec.gan.storage import save_gan
 
-        They go to a folder of their own, then the manifest that names it is renamed into place: a kill leaves the old
-        GAN or the new one.
-        """
-        with artifact_parts(folder, _PARTS) as parts:
-            for name, model in self.arms.items():
-                model.save(parts / name)
-            save_log(self.template, parts / "catalog")
-            save_artifact(
-                folder,
-                kind=self.kind,
-                config=config_to_dict(self.config),
-                content={
-                    "parts": parts.name,
-                    "record": asdict(self.record),
-                    "period": list(self.period),
-                    "sampling": config_to_dict(self.sampling),
-                },
-                arrays={},
-                catalog_sha256=self.model.space.catalog_sha256,
-            )
+        save_gan(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> SequenceGAN:
         """Read a GAN that `save` wrote; nothing is unpickled."""
-        folder = Path(folder)
-        artifact = load_artifact(folder, kind=cls.kind)
-        names: tuple[ArmName, ...] = ("init", "control", "adversarial")
-        try:
-            parts = folder / Path(artifact.content["parts"]).name  # the name alone: no path climbs out of the folder
-            record = GANRecord(**artifact.content["record"])
-            period = Period(*artifact.content["period"])
-            sampling = config_from_dict(SamplingConfig, artifact.content.get("sampling", {}), where="manifest")
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{str(folder)!r} holds an incomplete GAN: {error}; train it again") from error
-        template = open_log(parts / "catalog")
-        artifact.check_catalog(template.catalog.sha256)
-        arms = {name: LSTMModel.load(parts / name) for name in names}
-        return cls(
-            arms, record, config_from_dict(GANConfig, artifact.config, where="manifest"), template, period, sampling
-        )
+        from rlrec.gan.storage import load_gan
+
+        return load_gan(folder)

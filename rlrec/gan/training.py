@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rlrec.core.errors import CollapseError, DataError
 from rlrec.core.progress import MetricsWriter, progress
@@ -23,13 +23,13 @@ from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import PaddedBatch, Sequences
 from rlrec.evaluation.detectors import c2st_auc
 from rlrec.evaluation.sequence_features import item_categories
+from rlrec.gan.adversary import Adversary
 from rlrec.gan.arms import Arm
 from rlrec.gan.checkpoint import Progress, load_progress, save_progress
 from rlrec.gan.collapse import Breadth, CollapseAlarm
 from rlrec.gan.config import GANConfig
 from rlrec.gan.discriminator import Discriminator, JudgedBatch
 from rlrec.gan.knobs import fit_sampling
-from rlrec.gan.policy_gradient import policy_loss
 from rlrec.gan.sampling import generate_sequences
 from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.lstm import LSTMModel
@@ -142,7 +142,7 @@ class AdversarialTraining:
 
     def _round(self, round_: int, metrics: MetricsWriter) -> None:
         config = self.config
-        sample_seed, order_seed, dropout_seed = spawn_seeds(self.seed * 1_000_003 + round_, 3)
+        sample_seed, order_seed, dropout_seed, rollout_seed = spawn_seeds(self.seed * 1_000_003 + round_, 4)
         rng = np.random.default_rng(order_seed)
         sample = generate_sequences(
             self.generator.model,
@@ -159,7 +159,7 @@ class AdversarialTraining:
             for real, fake in zip(self._batches(self.real.select(pick), rng), self._batches(sample, rng), strict=True):
                 values = self._judge_step(real, fake)
                 if round_ > config.n_warmup:
-                    self._generator_step(real, fake)
+                    self._generator_step(real, fake, rollout_seed)
                     self.control.step(config.mle_weight * self.control.likelihood_loss(real), config.clip_norm)
         self.at.round = round_
         metrics.write(round_, {f"gan/{name}": value for name, value in values.items()})
@@ -184,26 +184,12 @@ class AdversarialTraining:
         self.judge_optimizer.step()
         return {"discriminator_loss": float(loss.detach()) / 2, "reward": self.at.baseline}
 
-    def _generator_step(self, real: PaddedBatch, fake: PaddedBatch) -> None:
+    def _generator_step(self, real: PaddedBatch, fake: PaddedBatch, seed: int) -> None:
         config = self.config
-        rewards = self._centred_rewards(fake)
-        adversarial = policy_loss(self.generator.model, fake, rewards, config.gamma, self.sampling)
+        adversary = Adversary(self.discriminator, config, self.sampling, self.at)
+        adversarial = adversary.loss(self.generator.model, fake, seed=seed)
         anchor = self.generator.likelihood_loss(real)
         self.generator.step(config.mle_weight * anchor + config.adversarial_weight * adversarial, config.clip_norm)
-
-    def _centred_rewards(self, fake: PaddedBatch) -> Tensor:
-        """Return the discriminator's rewards (B, T + 1) less their moving mean, 0 at padding.
-
-        They are centred before they are summed over steps: otherwise a long sequence would look better or worse than a
-        short one for its length alone.
-        """
-        judged = JudgedBatch.from_padded(fake, self.discriminator.n_items).to(self.generator.model.device)
-        rewards = self.discriminator.rewards(judged)
-        mean = float(rewards[judged.mask].mean())
-        decay = self.config.baseline_decay if self.at.n_baseline else 0.0
-        self.at.baseline = decay * self.at.baseline + (1 - decay) * mean
-        self.at.n_baseline += 1
-        return torch.where(judged.mask, rewards - self.at.baseline, 0.0).cpu()
 
     def _collapsed(self, sample: Sequences) -> bool:
         breadth = Breadth.of(sample)

@@ -17,6 +17,8 @@ from rlrec.models.losses import Targets
 from rlrec.models.network import SequenceNetwork
 
 _LOG_SCALE = (-5.0, 5.0)  # no head is off by more than e^5
+_LOGITS = 2**25  # item logits held, a few times over, while a scale is fitted: 256 MB
+_FEWEST_TARGETS = 500  # whatever the catalogue's size: their likelihood tells one number (chosen here)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +47,35 @@ class Calibration:
 
 
 @torch.no_grad()
-def _logits(network: SequenceNetwork, targets: Targets) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _small_logits(network: SequenceNetwork, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
     event = network.event_logits(targets.next_hidden, targets.item.unsqueeze(-1)).squeeze(-2)
-    item, gap = network.item_logits(targets.next_hidden), network.gap_logits(targets.next_hidden)
-    return item.double(), event.double(), gap.double(), network.end_logit(targets.end_hidden).double()
+    gap = network.gap_logits(targets.next_hidden)
+    return event.double(), gap.double(), network.end_logit(targets.end_hidden).double()
+
+
+def _item_scale(network: SequenceNetwork, targets: Targets, wanted: Tensor) -> float:
+    """Fit the scale of the item logits of the targets in ``wanted`` (N,), or of some of them where all fill memory.
+
+    Every n-th would not do: sequences of one length put them all on the same place.
+    """
+    rows = torch.nonzero(wanted).squeeze(1)
+    if not len(rows):
+        return 1.0
+    size = max(_LOGITS // network.n_items, _FEWEST_TARGETS)
+    if len(rows) > size:
+        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:size].to(rows.device)]
+    with torch.no_grad():
+        logits = network.item_logits(targets.next_hidden[rows]).double()  # (n, I)
+    item = targets.item[rows]
+    return _exp(_minimise(lambda p: F.cross_entropy(logits * _scale(p), item), 1, len(targets.item))[0])
 
 
 def calibrate(network: SequenceNetwork, targets: Targets) -> Calibration:
     """Fit all scales and shifts by maximum likelihood (L-BFGS, double precision)."""
-    item, event, gap, end = _logits(network, targets)
+    event, gap, end = _small_logits(network, targets)
     later, first = ~targets.is_first, targets.is_first
     flags = targets.end.double()
     n_events = event.shape[1]
-
-    def item_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(item[later] * _scale(p), targets.item[later])
-
-    def first_loss(p: Tensor) -> Tensor:
-        return F.cross_entropy(item[first] * _scale(p), targets.item[first])
 
     def gap_loss(p: Tensor) -> Tensor:
         return F.cross_entropy(gap[later] * _scale(p), targets.gap[later])
@@ -78,8 +91,8 @@ def calibrate(network: SequenceNetwork, targets: Targets) -> Calibration:
     end_fit = _minimise(end_loss, 2, n) if both_ends_seen else [0.0, 0.0]
     event_fit = _minimise(event_loss, 1 + n_events, n) if n_events > 1 else [0.0] * (1 + n_events)
     return Calibration(
-        item_scale=_exp(_minimise(item_loss, 1, n)[0]) if later.any() else 1.0,
-        first_scale=_exp(_minimise(first_loss, 1, n)[0]) if first.any() else 1.0,
+        item_scale=_item_scale(network, targets, later),
+        first_scale=_item_scale(network, targets, first),
         gap_scale=_exp(_minimise(gap_loss, 1, n)[0]) if later.any() else 1.0,
         end_scale=_exp(end_fit[0]),
         end_shift=end_fit[1],

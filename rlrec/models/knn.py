@@ -5,7 +5,9 @@ Checked against brute force over pairs (``tests/models/test_knn.py``).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -18,11 +20,14 @@ from rlrec.core.config import config_from_dict, config_to_dict
 from rlrec.core.errors import DataError
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
-from rlrec.models.config import ItemKNNConfig, UserKNNConfig
+from rlrec.models.config import DEFAULT_DECAY, ItemKNNConfig, UserKNNConfig
 from rlrec.models.recommender import Recommender, ScoreKind
+from rlrec.models.selection import ValidationTargets, mean_ndcg
 from rlrec.models.space import BehaviourSpace
 from rlrec.models.sparse import best_entries, history_matrix, sparse_from_arrays, sparse_to_arrays
 
+_DECAYS = (0.2, 0.35, 0.5, 0.7, 0.85, 1.0)  # tried on validation
+_N_TARGETS = 2_000  # validation targets that choose among them: a user-kNN takes its time
 _BLOCK = 1_024  # items or histories compared at a time
 
 
@@ -84,10 +89,26 @@ class ItemKNNModel(Recommender):
         self.space = space
         self.neighbours = neighbours  # (I, I) similarity of each item to its nearest
         self.config = config
+        self.decay = DEFAULT_DECAY if config.decay is None else config.decay
 
     @classmethod
-    def fit(cls, train: InteractionLog, *, config: ItemKNNConfig | None = None) -> ItemKNNModel:
-        """Compare every pair of items that share a sequence."""
+    def fit(
+        cls,
+        train: InteractionLog,
+        *,
+        config: ItemKNNConfig | None = None,
+        valid: InteractionLog | None = None,
+        last_only: bool = False,
+    ) -> ItemKNNModel:
+        """Compare every pair of items that share a sequence.
+
+        Parameters
+        ----------
+        valid : InteractionLog, optional
+            Chooses ``decay`` where the config leaves it open, by NDCG@10 there.
+        last_only : bool
+            Only the last item of each validation sequence counts (leave-last-out).
+        """
         config = ItemKNNConfig() if config is None else config
         people = _people(train).T.tocsr()  # (I, n)
         size = np.diff(people.indptr).astype(np.float64)
@@ -98,11 +119,13 @@ class ItemKNNModel(Recommender):
             near.data[np.repeat(np.arange(begin, begin + block.shape[0]), np.diff(near.indptr)) == near.indices] = 0.0
             near.eliminate_zeros()
             blocks.append(best_entries(near, config.n_neighbours))
-        return cls(BehaviourSpace.of(train), csr_array(vstack(blocks)), config)
+        space, neighbours = BehaviourSpace.of(train), csr_array(vstack(blocks))
+        options = [cls(space, neighbours, replace(config, decay=decay)) for decay in _decays(config.decay, valid)]
+        return _best(options, valid, last_only)
 
     def scores(self, sequences: Sequences) -> Tensor:
         """Return summed similarities, (n, I)."""
-        histories = history_matrix(sequences, self.n_items, decay=self.config.decay)
+        histories = history_matrix(sequences, self.n_items, decay=self.decay)
         return torch.from_numpy((histories @ self.neighbours).toarray())
 
     def _export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
@@ -134,16 +157,27 @@ class UserKNNModel(Recommender):
         self.space = space
         self.people = people  # (U, I) 1 where the sequence holds the item
         self.config = config
+        self.decay = DEFAULT_DECAY if config.decay is None else config.decay
         self._size = np.diff(people.indptr).astype(np.float64)
 
     @classmethod
-    def fit(cls, train: InteractionLog, *, config: UserKNNConfig | None = None) -> UserKNNModel:
-        """Keep the sequences of a log."""
-        return cls(BehaviourSpace.of(train), _people(train), UserKNNConfig() if config is None else config)
+    def fit(
+        cls,
+        train: InteractionLog,
+        *,
+        config: UserKNNConfig | None = None,
+        valid: InteractionLog | None = None,
+        last_only: bool = False,
+    ) -> UserKNNModel:
+        """Keep the sequences of a log; ``valid`` and ``last_only`` as in `ItemKNNModel.fit`."""
+        config = UserKNNConfig() if config is None else config
+        space, people = BehaviourSpace.of(train), _people(train)
+        options = [cls(space, people, replace(config, decay=decay)) for decay in _decays(config.decay, valid)]
+        return _best(options, valid, last_only)
 
     def scores(self, sequences: Sequences) -> Tensor:
         """Return summed similarities of the neighbours that hold each item, (n, I)."""
-        histories = history_matrix(sequences, self.n_items, decay=self.config.decay)
+        histories = history_matrix(sequences, self.n_items, decay=self.decay)
         parts = [np.zeros((0, self.n_items))]
         for begin in range(0, len(sequences), _BLOCK):
             block = histories[begin : begin + _BLOCK]
@@ -163,6 +197,25 @@ class UserKNNModel(Recommender):
         space = BehaviourSpace.from_artifact(artifact)
         people = sparse_from_arrays("people", artifact.arrays, len(space.items))
         return cls(space, people, config_from_dict(UserKNNConfig, artifact.config, where="manifest"))
+
+
+def _decays(wanted: float | None, valid: InteractionLog | None) -> tuple[float, ...]:
+    """Return the decays to compare: the one asked for, those of the grid, or the default where nothing can choose."""
+    if wanted is not None:
+        return (wanted,)
+    return (DEFAULT_DECAY,) if valid is None else _DECAYS
+
+
+ModelT = TypeVar("ModelT", bound=Recommender)
+
+
+def _best(options: Sequence[ModelT], valid: InteractionLog | None, last_only: bool) -> ModelT:
+    """Return the option of highest validation NDCG@10."""
+    if len(options) == 1 or valid is None:
+        return options[0]
+    targets = ValidationTargets.of(valid, last_only=last_only, max_targets=_N_TARGETS)
+    k = min(10, options[0].n_items)
+    return max(options, key=lambda model: mean_ndcg(model, targets, k=k))
 
 
 def _people(train: InteractionLog) -> csr_array:

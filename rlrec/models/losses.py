@@ -14,6 +14,7 @@ from rlrec.data.sequences import PaddedBatch
 from rlrec.models.base import BehaviourBatch
 from rlrec.models.negatives import NegativeSampler
 from rlrec.models.network import SequenceNetwork
+from rlrec.models.softmax import catalogue_loss
 
 
 class HeadSums(NamedTuple):
@@ -109,6 +110,9 @@ def _item_losses(network: SequenceNetwork, targets: Targets, sampler: NegativeSa
     """Return nats of each target, (N,), and which targets count: a cold item, with no training row, does not."""
     if sampler is not None:
         item = sampler.losses(network, targets.next_hidden, targets.item)
+    elif network.training and network.config.precision == "bfloat16":
+        query = network.to_item(targets.next_hidden)
+        item = catalogue_loss(query, *network.output_layer(), targets.item, dtype=torch.bfloat16)
     else:
         item = F.cross_entropy(network.item_logits(targets.next_hidden), targets.item, reduction="none")
     if network.cold is None:

@@ -5,6 +5,7 @@ Checked against: stepping equals scanning, textbook cell equations, cycle logs, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -130,6 +131,7 @@ class LSTMModel(SequenceModel):
         show_progress: bool | None = None,
         device: str | torch.device = "cpu",
         valid_targets: Literal["all", "last"] = "all",
+        on_epoch: Callable[[int, float], None] | None = None,
     ) -> LSTMModel:
         """Fit on a log.
 
@@ -151,6 +153,8 @@ class LSTMModel(SequenceModel):
         valid_targets : {"all", "last"}
             ``"last"`` watches and calibrates on the last item of each validation sequence only: leave-last-out, where
             the items before it are training rows that the prediction may look back at.
+        on_epoch : callable, optional
+            Gets each epoch's number, from 1, and its validation loss in nats; what it raises ends the training.
         """
         config = LSTMConfig() if config is None else config
         check_choice("valid_targets", valid_targets, ("all", "last"))
@@ -170,6 +174,7 @@ class LSTMModel(SequenceModel):
                 metrics=metrics,
                 show_progress=show_progress,
                 last_only=last_only,
+                on_epoch=on_epoch,
                 sampler=NegativeSampler(train.item_counts, n_negatives, device) if n_negatives else None,
                 checkpoint=None if folder is None else _checkpoint(Path(folder), train, valid, config, seed, last_only),
             )
@@ -262,6 +267,12 @@ class LSTMModel(SequenceModel):
     def interest(self, state: RecurrentState) -> Tensor:
         """Return the top layer's hidden vector, (B, H)."""
         return state.tensors[0][:, -1]
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write one step of the model as an ONNX graph; see `rlrec.models.onnx_export.export_onnx`."""
+        from rlrec.models.onnx_export import export_onnx
+
+        export_onnx(self, path)
 
     # ---- disk ---------------------------------------------------------------------------------------------------
 

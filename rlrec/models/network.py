@@ -77,16 +77,20 @@ class SequenceNetwork(nn.Module):
 
     def item_vectors(self) -> Tensor:
         """Return the vector of every item, shape (I, E); without features, the table itself."""
+        return self._vectors(self._shown())
+
+    def _vectors(self, shown: Tensor | None) -> Tensor:
         own = self.item_embedding.weight
         if not self.item_features.shape[1]:
             return own
-        shown = self._shown()
         own = own if shown is None else own * shown.unsqueeze(1)
         vectors: Tensor = own + self.item_features @ self.feature_weight
         return vectors
 
     def vectors_of(self, items: Tensor) -> Tensor:
         """Return the vectors of ``items`` (...), shape (..., E)."""
+        if items.numel() >= self.n_items and self.item_features.shape[1] and not self.item_embedding.sparse:
+            return F.embedding(items, self.item_vectors())  # cheaper than each item's features once for every place
         vectors: Tensor = self.item_embedding(items)
         shown = self._shown()
         if shown is not None:
@@ -135,13 +139,16 @@ class SequenceNetwork(nn.Module):
 
     # ---- out ----------------------------------------------------------------------------------------------------
 
+    def output_layer(self) -> tuple[Tensor, Tensor]:
+        """Return the vectors (I, E) and biases (I,) that score the items; a cold item's bias is minus infinity."""
+        shown = self._shown()  # one draw for both: an item that is hidden has neither
+        bias = self.item_bias if shown is None else self.item_bias * shown
+        return self._vectors(shown), bias if self.cold is None else bias.masked_fill(self.cold, -torch.inf)
+
     def item_logits(self, hidden: Tensor) -> Tensor:
         """Return logits of all items, (..., I)."""
-        query: Tensor = self.to_item(hidden)
-        shown = self._shown()
-        bias = self.item_bias if shown is None else self.item_bias * shown
-        logits = F.linear(query, self.item_vectors(), bias)
-        return logits if self.cold is None else logits.masked_fill(self.cold, -torch.inf)
+        vectors, bias = self.output_layer()
+        return F.linear(self.to_item(hidden), vectors, bias)
 
     def event_logits(self, hidden: Tensor, items: Tensor) -> Tensor:
         """Return event logits for ``items`` (..., K), shape (..., K, n_events)."""

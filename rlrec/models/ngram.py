@@ -5,6 +5,7 @@ Checked against counts done by hand (``tests/models/test_ngram.py``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,9 +18,12 @@ from rlrec.core.config import config_from_dict
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState
-from rlrec.models.config import NGramConfig
+from rlrec.models.config import DEFAULT_STRENGTH, NGramConfig
 from rlrec.models.counting import CountingHeads, CountingModel, count_tables, items_before
+from rlrec.models.selection import ValidationTargets, mean_nats
 from rlrec.models.space import BehaviourSpace
+
+_STRENGTHS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)  # tried on validation
 
 
 class NGramModel(CountingModel):
@@ -46,9 +50,30 @@ class NGramModel(CountingModel):
     config: NGramConfig
 
     @classmethod
-    def fit(cls, train: InteractionLog, *, config: NGramConfig | None = None) -> NGramModel:
-        """Count a log."""
+    def fit(
+        cls,
+        train: InteractionLog,
+        *,
+        config: NGramConfig | None = None,
+        valid: InteractionLog | None = None,
+        last_only: bool = False,
+    ) -> NGramModel:
+        """Count a log.
+
+        Parameters
+        ----------
+        valid : InteractionLog, optional
+            Chooses ``strength`` where the config leaves it open, by the likelihood of what comes next there.
+        last_only : bool
+            Only the last item of each validation sequence counts (leave-last-out).
+        """
         config = NGramConfig() if config is None else config
+        if config.strength is None and valid is not None:
+            options = [cls.fit(train, config=replace(config, strength=strength)) for strength in _STRENGTHS]
+            targets = ValidationTargets.of(valid, last_only=last_only)
+            return min(options, key=lambda model: mean_nats(model, targets))
+        if config.strength is None:
+            config = replace(config, strength=DEFAULT_STRENGTH)
         return cls(BehaviourSpace.of(train), count_tables(train) | _count_orders(train, config), config)
 
     @property
@@ -219,14 +244,15 @@ def _count_pairs(
 
 def _order_tables(m: int, counts: _Counts, keys: NDArray[np.int64], config: NGramConfig) -> dict[str, Tensor]:
     d = absolute_discount(counts.n) if config.discount is None else config.discount
-    total = np.bincount(counts.node, weights=counts.n, minlength=len(keys)) + config.strength  # n_m(c) + theta
+    theta = DEFAULT_STRENGTH if config.strength is None else config.strength
+    total = np.bincount(counts.node, weights=counts.n, minlength=len(keys)) + theta  # n_m(c) + theta
     distinct = np.bincount(counts.node, minlength=len(keys))  # N_{1+}(c)
     arrays = {
         "key": keys,
         "row": np.searchsorted(counts.node, np.arange(len(keys) + 1)),
         "column": counts.item,
         "weight": np.maximum(counts.n - d, 0) / total[counts.node],
-        "backoff": (d * distinct + config.strength) / total,
+        "backoff": (d * distinct + theta) / total,
     }
     return {f"{name}{m}": torch.from_numpy(array) for name, array in arrays.items()}
 

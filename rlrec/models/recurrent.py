@@ -34,16 +34,22 @@ class _LSTMScan(torch.autograd.Function):
         squashed = gates_x.new_empty(n_steps, batch, size)  # tanh(c_t)
         hidden[0], cells[0] = h0, c0
         transposed = weight.t()
-        for t in range(n_steps):
-            torch.addmm(gates_x[t], hidden[t], transposed, out=gates[t])
-            gates[t, :, : 2 * size].sigmoid_()
-            gates[t, :, 2 * size : 3 * size].tanh_()
-            gates[t, :, 3 * size :].sigmoid_()
-            i, f, g, o = torch.split(gates[t], size, dim=1)
-            torch.mul(f, cells[t], out=cells[t + 1])
-            cells[t + 1].addcmul_(i, g)
-            torch.tanh(cells[t + 1], out=squashed[t])
-            torch.mul(o, squashed[t], out=hidden[t + 1])
+        # Every step's views in one go: taking them step by step cost as much as the arithmetic (measured).
+        steps = zip(
+            *(part.unbind(0) for part in (gates_x, gates, hidden[:-1], hidden[1:], cells[:-1], cells[1:], squashed)),
+            gates[:, :, : 2 * size].unbind(0),
+            *(part.unbind(0) for part in gates.chunk(4, dim=2)),
+            strict=True,
+        )
+        for gate_x, gate, h, h_next, c, c_next, squash, i_f, i, f, g, o in steps:
+            torch.addmm(gate_x, h, transposed, out=gate)
+            i_f.sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
+            torch.mul(f, c, out=c_next)
+            c_next.addcmul_(i, g)
+            torch.tanh(c_next, out=squash)
+            torch.mul(o, squash, out=h_next)
         ctx.save_for_backward(gates, hidden, cells, squashed, weight)
         return hidden[1:], cells[1:]
 
@@ -59,14 +65,19 @@ class _LSTMScan(torch.autograd.Function):
         slope_c = o * (1 - squashed * squashed)
         grad_gates = torch.empty_like(gates).view(n_steps, batch, 4, size)
         dh, dc = torch.zeros_like(hidden[0]), torch.zeros_like(cells[0])
-        for t in range(n_steps - 1, -1, -1):
-            dh = dh + grad_hidden[t]
-            dc = torch.addcmul(dc + grad_cells[t], dh, slope_c[t])
-            torch.mul(slopes[t], dc.unsqueeze(1), out=grad_gates[t, :, :3])
-            torch.mul(dh, slope_o[t], out=grad_gates[t, :, 3])
-            dc = dc * f[t]
-            dh = grad_gates[t].view(batch, 4 * size) @ weight
         flat = grad_gates.view(n_steps, batch, 4 * size)
+        steps = zip(
+            *(part.unbind(0) for part in (grad_hidden, grad_cells, slope_c, slopes, slope_o, f)),
+            *(part.unbind(0) for part in (flat, grad_gates[:, :, :3], grad_gates[:, :, 3])),
+            strict=True,
+        )
+        for grad_h, grad_c, by_c, by_ifg, by_o, forget, grad_gate, grad_ifg, grad_o in reversed([*steps]):
+            dh = dh + grad_h
+            dc = torch.addcmul(dc + grad_c, dh, by_c)
+            torch.mul(by_ifg, dc.unsqueeze(1), out=grad_ifg)
+            torch.mul(dh, by_o, out=grad_o)
+            dc = dc * forget
+            dh = grad_gate @ weight
         grad_weight = flat.flatten(0, 1).t() @ hidden[:-1].flatten(0, 1)
         return flat, grad_weight, dh, dc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,7 @@ def train_network(
     last_only: bool = False,
     sampler: NegativeSampler | None = None,
     checkpoint: TrainingCheckpoint | None = None,
+    on_epoch: Callable[[int, float], None] | None = None,
 ) -> TrainingRecord:
     """Train in place; on return the network is in ``eval`` mode and holds the weights of the best epoch.
 
@@ -76,6 +77,8 @@ def train_network(
         Replaces the softmax over the catalogue in training; validation is over the whole catalogue.
     checkpoint : TrainingCheckpoint, optional
         Written after every epoch, taken up if it belongs to this training, removed at the end.
+    on_epoch : callable, optional
+        Gets the epoch, from 1, and its validation loss; what it raises ends the training.
 
     Raises
     ------
@@ -116,6 +119,8 @@ def train_network(
             metrics.write(epoch, values)
             if checkpoint is not None:
                 checkpoint.save(network, optimizers, state)
+            if on_epoch is not None and state.history:
+                on_epoch(epoch, state.history[-1])
         bar.close()
     if state.best_weights is not None:
         network.load_state_dict(state.best_weights)

@@ -340,9 +340,10 @@ class SlateLeaveWorld(_World):
         return self.value(np.argsort(-self.attraction, axis=1)[:, : self.slate_size])
 
     def value(self, slates: NDArray[np.integer]) -> float:
-        """Return the exact expected return of showing each type its slate, (T, K), for ever."""
+        """Return the exact expected return of showing each type its slate, (T, K), for ever; repeats draw no more."""
         rows = np.arange(len(slates))[:, None]
         v, leaves = self.attraction[rows, slates], 1.0 - self.stay_probs[rows, slates]
+        v = np.where(_repeats(slates), 0.0, v)
         losses = self.outside * (1.0 - self.stay_outside) + (v * leaves).sum(axis=1)
         return float((v.sum(axis=1) / losses).mean())
 
@@ -379,8 +380,7 @@ class SlateLeaveWorld(_World):
 
     def _react(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
         v = self.attraction[self._type[:, None], actions]  # (B, K)
-        again = np.triu((actions[:, :, None] == actions[:, None, :]), k=1).any(axis=1)  # an item's later places
-        v = np.where(again, 0.0, v)  # showing it twice draws no more
+        v = np.where(_repeats(actions), 0.0, v)  # showing it twice draws no more
         cdf = v.cumsum(axis=1) / (self.outside + v.sum(axis=1, keepdims=True))
         place = (cdf <= self._uniform(_CLICK)[:, None]).sum(axis=1)  # K: nothing
         clicked = place < self.slate_size
@@ -388,3 +388,9 @@ class SlateLeaveWorld(_World):
         stay = np.where(clicked, self.stay_probs[self._type, item], self.stay_outside)
         infos = {"position": np.where(clicked, place, -1), "_position": np.ones(self.num_envs, np.bool_)}
         return clicked.astype(np.float64), self._uniform(_STAY) >= stay, infos
+
+
+def _repeats(slates: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return where a slate (B, K) shows again what it showed before, (B, K)."""
+    again: NDArray[np.bool_] = np.triu(slates[:, :, None] == slates[:, None, :], k=1).any(axis=1)
+    return again

@@ -12,6 +12,7 @@ from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
 from rlrec.envs.vector import make_vec
 from rlrec.evaluation.collect import collect
 from rlrec.testing.oracles import LeaveWorld
+from tests.agents.logs import logged
 from tests.small import N_ITEMS, cycle_log, cycle_model
 
 
@@ -48,28 +49,12 @@ def test_returns_stop_at_the_end_of_an_episode():
     assert steps.returns(0.5).tolist() == [1.5, 1.0, 2.0, 8.0, 8.0]
 
 
-def logged(world: LeaveWorld, behavior: np.ndarray, n_steps: int) -> LoggedSteps:
-    """Let a policy with ``behavior[type, item]`` serve people; rows become episodes one after another."""
-    observation, _ = world.reset(seed=1)
-    rng, columns = np.random.default_rng(0), []
-    start = np.ones(world.num_envs, bool)
-    for _ in range(n_steps):
-        probs = behavior[observation.argmax(axis=1)]
-        action = (probs.cumsum(axis=1) < rng.random((len(probs), 1))).sum(axis=1)
-        after, rewards, terminated, truncated, _ = world.step(action)
-        columns.append((observation, action, rewards, start, probs[np.arange(len(probs)), action]))
-        observation, start = after, terminated | truncated
-    arrays = [np.stack(column, axis=1) for column in zip(*columns, strict=True)]  # (B, T, ...)
-    arrays[3][:, 0] = True
-    return LoggedSteps(*(array.reshape(-1, *array.shape[2:]) for array in arrays))
-
-
 @pytest.mark.learning
 def test_reinforce_beats_cloning_in_the_true_world():
     world = LeaveWorld(200, n_items=10)
     behavior = np.full((4, 10), 0.05)
     behavior[np.arange(4), world.click_probs.argmax(axis=1)] += 0.5  # the log's policy chases clicks
-    steps = logged(world, behavior, 150)
+    steps = logged(world, lambda observation: behavior[observation.argmax(axis=1)], 150)
     config = OfflineConfig(n_epochs=8, learning_rate=1e-2, gamma=1.0)
     values = {}
     for name, train in (("bc", clone_behavior), ("reinforce", train_off_policy)):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import torch
 
-from rlrec.agents.slates import sample_slates, slate_log_probs, top_slates
+from rlrec.agents.slates import log_prob_of, sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
 
 LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
 
@@ -26,15 +26,16 @@ def enumerate_slates(k: int) -> tuple[torch.Tensor, np.ndarray]:
 def test_slate_probabilities_are_those_of_enumeration_and_sum_to_one():
     for k in (1, 2, 3, 4):
         slates, expected = enumerate_slates(k)
-        log_probs, _ = slate_log_probs(LOGITS.expand(len(slates), -1), slates)
+        log_probs = slate_log_probs(LOGITS.expand(len(slates), -1), slates)
         np.testing.assert_allclose(log_probs.exp().numpy(), expected, rtol=1e-12)
         assert abs(expected.sum() - 1) < 1e-12
 
 
 def test_entropy_is_unbiased_over_the_slates():
     slates, probs = enumerate_slates(3)
-    _, entropy = slate_log_probs(LOGITS.expand(len(slates), -1), slates)
+    log_probs, entropy = slate_log_probs_and_entropies(LOGITS.expand(len(slates), -1), slates)
     assert abs(float((entropy.numpy() * probs).sum()) - float(-(probs * np.log(probs)).sum())) < 1e-12
+    torch.testing.assert_close(log_probs, slate_log_probs(LOGITS.expand(len(slates), -1), slates))
 
 
 def test_samples_have_the_exact_frequencies_and_never_repeat_an_item():
@@ -51,10 +52,22 @@ def test_masked_items_are_never_drawn_and_keep_gradients_finite():
     logits = torch.tensor([[0.0, -torch.inf, 1.0, 0.5]]).expand(500, -1).clone().requires_grad_()
     drawn = sample_slates(logits.detach(), torch.rand(500, 3, dtype=torch.float64))
     assert not (drawn == 1).any()
-    log_probs, entropy = slate_log_probs(logits, drawn)
-    (log_probs.sum() + entropy.sum()).backward()
+    log_probs, entropy = slate_log_probs_and_entropies(logits, drawn)
+    (log_probs.sum() + entropy.sum() + slate_log_probs(logits, drawn).sum()).backward()
     assert logits.grad.isfinite().all()
     assert entropy.isfinite().all()
+
+
+def test_the_short_gradient_is_autograds():
+    logits = torch.randn(5, 7, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    logits[:, 2] = -torch.inf
+    item, weight = torch.tensor([[0], [1], [3], [4], [6]]), torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0]).double()
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    expected = theirs.log_softmax(-1).gather(1, item).squeeze(1)
+    torch.testing.assert_close(log_prob_of(ours, item), expected)
+    (log_prob_of(ours, item) * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_the_top_slate_gives_ties_to_the_lower_index():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlrec.cli.app import main
+from rlrec.cli.saved import find_recommender
 from rlrec.models import training
 from rlrec.models.lstm import LSTMModel
 
@@ -39,7 +40,10 @@ def test_fit_then_report(log_file, tmp_path, capsys):
     assert {path.name for path in (out / "models").iterdir()} == NAMES
     first = json.loads((out / "summary.json").read_text())
     assert first["data"]["n_users"] == 60
-    assert set(first["models"]) == NAMES
+    assert set(first["models"]) == set(first["valid_ndcg"]) == NAMES
+    assert first["best"] == max(first["valid_ndcg"], key=first["valid_ndcg"].get)
+    assert f"best: {first['best']}, by NDCG@3 on" in " ".join(printed.split())
+    assert find_recommender(out) == out / "models" / first["best"]
     n_lines = len((out / "metrics.jsonl").read_text().splitlines())
 
     assert main(["fit", "--config", str(out / "config.toml")]) == 0  # the saved config is the whole command

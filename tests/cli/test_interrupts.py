@@ -30,7 +30,7 @@ STAGES = [
     ("data", "rlrec.data.store.write_json"),  # the columns are written, their manifest is not
     ("fit", "rlrec.models.lstm.train_network"),
     ("fit", "rlrec.core.artifacts.write_json"),  # the weights are written, their manifest is not
-    ("train", "rlrec.agents.training.PPO.learn"),
+    ("train", "rlrec.agents.algorithms.PPO.learn"),
     ("train", "rlrec.core.artifacts.write_json"),
     ("evaluate", "rlrec.evaluation.rollout._roll"),
     ("evaluate", "rlrec.core.artifacts.write_json"),

@@ -11,8 +11,11 @@ import polars as pl
 import pytest
 
 from rlrec.cli.recommend import Command, run
-from rlrec.core.errors import InvalidArgumentError, UnknownIdError
+from rlrec.cli.saved import find_recommender
+from rlrec.core.artifacts import write_json
+from rlrec.core.errors import ArtifactNotFoundError, InvalidArgumentError, UnknownIdError
 from rlrec.data.load import load_log
+from rlrec.models.counting import PopularityModel
 from rlrec.models.knn import ItemKNNModel
 
 
@@ -50,6 +53,22 @@ def test_everyone_goes_into_parquet(shop, tmp_path, capsys):
     alone = ItemKNNModel.load(model).recommend([[3, 4, 5, 6]], k=4)[0].tolist()
     assert frame.filter(pl.col("user_id") == 103)["item_id"].to_list() == alone
     assert np.array_equal(frame["rank"].to_numpy()[:4], [1, 2, 3, 4])
+
+
+def test_a_run_says_which_model_is_meant_and_a_flag_another(shop, tmp_path, capsys):
+    log = load_log(shop[1])
+    for name, model in (("item_knn", ItemKNNModel.fit(log)), ("popularity", PopularityModel.fit(log))):
+        model.save(tmp_path / "models" / name)
+    write_json(tmp_path / "summary.json", {"best": "item_knn"})
+    assert find_recommender(tmp_path) == tmp_path / "models" / "item_knn"
+    assert run(Command(model=tmp_path, use="popularity", history=("3",), k=2, json=True)) == 0
+    told = json.loads(capsys.readouterr().out)
+    popular = PopularityModel.fit(log).recommend([[3]], k=2)[0].tolist()
+    assert [row["item_id"] for row in told["recommended"]] == popular
+    with pytest.raises(ArtifactNotFoundError, match="holds the models item_knn, popularity, and none is called 'lstm'"):
+        find_recommender(tmp_path, "lstm")
+    with pytest.raises(ArtifactNotFoundError, match="holds no models, and none is called 'lstm'"):
+        find_recommender(tmp_path / "elsewhere", "lstm")
 
 
 def test_errors_are_sentences(shop):

@@ -67,6 +67,20 @@ def test_train_writes_a_run_without_pickle(trained):
     assert main(["report", str(trained)]) == 0
 
 
+def test_train_prints_the_agent_beside_what_it_has_to_beat(fitted, tmp_path, capsys):
+    out = tmp_path / "dqn"
+    small = ["--algorithm", "dqn", "--dqn.total-steps", "256", "--dqn.learning-starts", "64", "--dqn.batch-size", "32"]
+    few = ["--num-envs", "8", "--n-users", "20", "--planners", "beam", "cem"]
+    assert main(["train", str(fitted), "--out", str(out), *small, *few]) == 0
+    rows = json.loads((out / "summary.json").read_text())["policies"]
+    assert list(rows) == ["random", "popular", "greedy", "beam", "cem", "agent"]
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in rows)
+    assert AgentPolicy.load(out / "policy").config.algorithm == "dqn"
+    assert main(["evaluate", str(fitted), "--policies", str(out), "--planners", "beam", "--n-users", "20"]) == 0
+    assert "\nbeam " in capsys.readouterr().out
+
+
 def test_the_policy_works_alone_on_raw_ids(trained):
     """In a fresh process that sees neither the log nor the model of the training."""
     code = "import sys, rlrec; print(rlrec.AgentPolicy.load(sys.argv[1]).recommend([['i0', 'i1']], k=1)[0, 0])"
@@ -192,3 +206,43 @@ def test_slates_are_trained_and_judged(fitted, tmp_path):
     assert main([*judged, *args, str(tmp_path / "judged")]) == 0
     rows = json.loads((tmp_path / "judged" / "summary.json").read_text())["policies"]
     assert rows["pairs"]["return"]["value"] > rows["random"]["return"]["value"]
+
+
+# several training seeds
+
+
+def test_agents_of_several_seeds_are_trained_once_and_judged_together(fitted, tmp_path, capsys):
+    out, judged = tmp_path / "many", tmp_path / "judged"
+    train = ["train", str(fitted), "--out", str(out), "--seeds", "3", "--seed", "5", *SMALL]
+    assert main(train) == 0
+    assert sorted(path.name for path in out.glob("seed-*")) == ["seed-5", "seed-6", "seed-7"]
+    (out / "seed-6" / "summary.json").unlink()  # as a kill leaves it
+    before = (out / "seed-7" / "policy" / "manifest.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(train) == 0
+    assert capsys.readouterr().out.count("trained before") == 2
+    assert (out / "seed-7" / "policy" / "manifest.json").stat().st_mtime_ns == before
+
+    evaluate = ["evaluate", str(fitted), "--policies", str(out), "--heldout", str(fitted / "later")]
+    assert main([*evaluate, "--n-users", "200", "--out", str(judged)]) == 0
+    printed = capsys.readouterr().out
+    assert "many, 3 seeds, at home:" in printed
+    assert "many, 3 seeds, held out:" in printed
+    summary = json.loads((judged / "summary.json").read_text())
+    row = summary["seeds"]["many"]
+    returns = [summary["policies"][f"many, seed {seed}"]["return"]["value"] for seed in (5, 6, 7)]
+    assert row["n_seeds"] == row["return"]["n"] == 3
+    assert row["return"]["value"] == pytest.approx(np.mean(returns))  # of three, nothing is trimmed
+    assert row["return"]["low"] <= row["return"]["value"] <= row["return"]["high"]
+    greedy = summary["policies"]["greedy"]["return"]["value"]
+    assert row["paired_vs_greedy"]["value"] == pytest.approx(row["return"]["value"] - greedy)
+    assert main(["report", str(judged)]) == 0
+    page = (judged / "report.html").read_text()
+    assert "Over training seeds" in page
+    assert page.count("many over 3 training seeds, against greedy:") == 1
+    assert "many, seed 5 against greedy" not in page
+
+
+def test_no_seed_at_all_gets_a_sentence(fitted, capsys):
+    assert main(["train", str(fitted), "--seeds", "0"]) == 2
+    assert "seeds must be at least 1, got 0" in last_line(capsys)

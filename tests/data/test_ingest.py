@@ -121,13 +121,26 @@ def test_parts_with_other_columns_and_other_types(tmp_path):
     pl.DataFrame({"user_id": [1], "item_id": [2], "position": [3]}).write_parquet(folder / "b.parquet")
     log = same(folder, tmp_path / "log")
     assert log.position.tolist() == [-1, 3, -1]
-    pl.DataFrame({"user_id": ["x"], "item_id": [2]}).write_parquet(folder / "c.parquet")
-    assert load_log(folder).users.ids.tolist() == ["1", "2", "x"]
-    with pytest.raises(DataError, match="column 'user_id' holds Int64 in one part of the source and String in another"):
-        ingest_log(folder, tmp_path / "log")
-    (folder / "c.parquet").unlink()
     pl.DataFrame({"user_id": [1], "item_id": [2], "session_id": [3]}).write_parquet(folder / "c.parquet")
     same(folder, tmp_path / "log")
+
+
+OTHER_TYPES = [
+    ([1, 2, 2**40], ["x", "2", "002"]),
+    (["x", "2"], [2, 3]),
+    ([-1, 7], pl.Series([2**63, 7], dtype=pl.UInt64)),
+    (pl.Series([2**64 - 1, 7], dtype=pl.UInt64), ["7", "y"]),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), OTHER_TYPES, ids=["text late", "numbers late", "signs", "unsigned"])
+def test_ids_of_several_types_become_text_and_keep_their_meaning(tmp_path, first, second):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for name, ids in zip("abc", (first, second, first), strict=True):
+        pl.DataFrame({"user_id": ids, "item_id": ids}).write_parquet(folder / f"{name}.parquet")
+    log = same(folder, tmp_path / "log")
+    assert set(map(str, log.users.ids)) == {str(value) for ids in (first, second) for value in ids}
 
 
 def test_a_refusal_leaves_the_older_log(tmp_path, small_steps):

@@ -10,6 +10,7 @@ import pytest
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.detectors import FAMILIES, _folds, detect
+from rlrec.evaluation.sequence_features import sequence_features
 from tests.small import N_ITEMS, cycle_log
 
 
@@ -37,6 +38,21 @@ def test_order_is_seen_with_the_transitions_of_a_third_set_or_by_reading(family)
 def test_features_without_a_third_set_cannot_see_order_where_the_gru_can():
     real, fake = cycle_log(400, 1).sequences(), shuffled(cycle_log(400, 2).sequences())
     assert detect(real, fake, family="gbdt").auc < 0.6 < 0.9 < detect(real, fake, family="gru").auc
+
+
+def test_the_numbers_of_a_sequence_do_not_know_its_set():
+    """One rare item in a set once moved all of the set's numbers by a hair, and trees split hairs."""
+    rng = np.random.default_rng(0)
+    plain = Sequences.from_items(rng.integers(0, 50, 4_000), np.arange(0, 4_001, 5))
+    reference = Sequences.from_items(rng.integers(0, 50, 4_000), np.arange(0, 4_001, 5))
+    item = plain.item.copy()
+    item[-1] = 400
+    with_rare = replace(plain, item=item)
+    rows = [sequence_features(s, top_items=np.arange(5), reference=reference) for s in (plain, with_rare)]
+    assert np.array_equal(rows[0][:-1], rows[1][:-1])
+    other = Sequences.from_items(rng.integers(0, 50, 4_000), np.arange(0, 4_001, 5))
+    other.item[-1] = 400
+    assert abs(detect(plain, other, reference=reference).auc - 0.5) < 0.05
 
 
 def test_a_users_sequences_share_a_fold_and_folds_are_of_like_size():

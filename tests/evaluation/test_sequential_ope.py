@@ -87,6 +87,16 @@ def test_magic_lies_between_the_returns_that_it_blends():
     assert abs(got - ends[1]) < abs(ends[0] - ends[1])
 
 
+def test_magic_says_how_far_it_leans_on_the_model():
+    log, _, target = episodes()
+    mean = float(log.reward.mean())
+    steps_left = np.tile([4.0, 3.0, 2.0, 1.0], 300)
+    leaning = magic(log, target, q=np.repeat(mean * steps_left[:, None], 3, axis=1))
+    assert [note for note in leaning.notes if "of the blend leans on the model" in note]
+    far = magic(log, target, q=np.full_like(target, 1e6))  # so wrong that no share of it pays
+    assert not [note for note in far.notes if "leans on the model" in note]
+
+
 def test_episodes_of_different_lengths_are_not_padded_into_the_value():
     log = LoggedBatch(action=[0, 1, 0], reward=[1, 1, 2], episode=[0, 0, 1], behavior_prob=[0.5, 0.5, 0.5])
     assert pdis(log, [0.25, 1.0, 0.75]).value == pytest.approx((0.5 + 1.0 + 3.0) / 2)

@@ -26,6 +26,17 @@ def test_frequencies_are_the_probabilities(draw, n_slates):
     np.testing.assert_allclose(share, exact, atol=5 * np.sqrt(0.25 / n))
 
 
+@pytest.mark.parametrize("draw", [PlackettLuce(), Slots()])
+def test_choices_hold_the_probability_of_what_was_shown(draw):
+    rng = np.random.default_rng(1)
+    probs = rng.dirichlet(np.ones(7), 50)
+    slates = draw.draw(probs, rng.random((50, 3)))
+    choices = draw.choices(probs, slates)  # (50, 3, 7)
+    np.testing.assert_allclose(choices.sum(axis=2), 1.0)
+    taken = np.take_along_axis(choices, slates[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(taken, draw.probs_of(probs, slates))
+
+
 def test_an_item_of_probability_zero_is_never_drawn():
     uniform = np.array([[np.nextafter(1.0, 0.0)], [0.0]])
     assert PlackettLuce().draw(np.tile(PROBS, (2, 1)), uniform)[:, 0].tolist() == [4, 0]

@@ -9,7 +9,9 @@ import pytest
 
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.sequences import Sequences
-from rlrec.gan.augmentation import AugmentationConfig, _cropped, _masked, _swapped, compare_arms, disturbed, joined
+from rlrec.gan.augmentation import AugmentationConfig, compare_arms
+from rlrec.gan.disturbances import _cropped, _masked, _swapped, disturbed
+from rlrec.gan.joining import joined, repeated
 from rlrec.gan.sampling import generate_sequences
 from rlrec.models.config import LSTMConfig
 from rlrec.models.counting import MarkovModel, PopularityModel
@@ -56,6 +58,32 @@ def test_the_gate_takes_what_helps_and_leaves_what_does_not():
     assert set(helped.test_ndcg) == {"nothing", "more_epochs", "disturbed", "synthetic"}
     refused = compare_arms(few, valid, test, {"good": good}, config=replace(config, min_gain=10.0))
     assert (refused.chosen, refused.share, refused.gain) == ("nothing", 0.0, 0.0)
+
+
+def test_more_epochs_are_as_many_updates_as_the_synthetic_arm_takes(monkeypatch):
+    import rlrec.gan.augmentation as augmentation
+
+    added, fit = {}, augmentation._fit
+
+    def watched(train, sequences, *rest):
+        added[len(added)] = sequences
+        return fit(train, sequences, *rest)
+
+    monkeypatch.setattr(augmentation, "_fit", watched)
+    few = cycle_log(6, 3)
+    good = generate_sequences(MarkovModel.fit(cycle_log()), 12, seed=0)
+    config = replace(SMALL, model=replace(MODEL, n_epochs=1))
+    result = compare_arms(few, cycle_log(20, 1), cycle_log(20, 2), {"good": good}, config=config)
+    copies, noisy, drawn = added.values()
+    assert lists(copies) == 2 * lists(few.sequences()), "the same rows again, not another patience"
+    assert len(copies) == len(noisy) == len(drawn)
+    assert set(result.gates) == {"more_epochs", "disturbed", "synthetic"}
+    assert {"copies x 2", "disturbed x 2", "good x 2", "nothing x 0"} == set(result.valid_ndcg)
+
+
+def test_a_set_repeated_by_hand():
+    real = cycle_log(3).sequences()
+    assert lists(repeated(real, 5)) == (2 * lists(real))[:5]
 
 
 def test_too_few_sequences_and_empty_shares_are_refused():

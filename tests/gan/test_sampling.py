@@ -7,7 +7,8 @@ import pytest
 
 from rlrec.evaluation.detectors import c2st_auc
 from rlrec.evaluation.fidelity import item_jsd, jensen_shannon, repeat_rate, transition_jsd
-from rlrec.gan.sampling import generate_sequences, sequences_to_log
+from rlrec.gan.sampling import generate_sequences
+from rlrec.gan.synthetic_log import sequences_to_log
 from rlrec.models.counting import MarkovModel, PopularityModel
 from tests.small import N_ITEMS, cycle_log, cycle_model
 

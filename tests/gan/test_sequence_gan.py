@@ -8,7 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from rlrec.core.errors import ArtifactError, CatalogMismatchError, CollapseError, DataError, InvalidArgumentError
+from rlrec.core.errors import (
+    ArtifactError,
+    CatalogMismatchError,
+    CollapseError,
+    DataError,
+    InvalidArgumentError,
+    NotReadyError,
+)
 from rlrec.data.log import InteractionLog
 from rlrec.data.splits import split_by_time
 from rlrec.evaluation.detectors import c2st_auc
@@ -113,6 +120,22 @@ def test_saved_and_loaded_it_samples_the_same_log(tmp_path):
     assert len(list((tmp_path / "gan").glob("parts-*"))) == 1
 
 
+def test_a_guide_is_saved_with_its_trial_and_refused_unless_it_was_accepted(tmp_path):
+    with pytest.raises(NotReadyError, match="this GAN has no guide; call fit_guide"):
+        fit().draw_resampled(5)
+    gan = fit()
+    trial = gan.fit_guide(cycle_log(), cycle_log(60, seed=1), seed=0)
+    assert not trial.accepted, "a cycle that is learned leaves nothing to mend"
+    with pytest.raises(NotReadyError, match=r"resampling was not worth it here: a GRU, .*, does not agree \(AUC"):
+        gan.draw_resampled(5)
+    gan.save(tmp_path)
+    loaded = SequenceGAN.load(tmp_path)
+    assert loaded.trial == trial
+    drawn = [g.draw_resampled(30, seed=1, accepted_only=False).sequences for g in (gan, loaded)]
+    assert np.array_equal(drawn[0].item, drawn[1].item)
+    assert len(gan.as_log(drawn[0]).sequences()) == 30
+
+
 def test_a_sample_is_a_log_that_splits_by_time_and_trains_every_model():
     log = fitted().sample(60, seed=0)
     assert log.n_users == 60
@@ -124,8 +147,14 @@ def test_a_sample_is_a_log_that_splits_by_time_and_trains_every_model():
     assert MarkovModel.fit(train).n_items == N_ITEMS
 
 
-def test_the_cycle_survives_adversarial_training():
-    sample = generate_sequences(fitted().adversarial, 2_000, seed=0)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"reward": "rollout"}, {"reward": "gumbel"}, {"discriminator": "conv"}],
+    ids=["dense", "rollout", "gumbel", "conv"],
+)
+def test_the_cycle_survives_adversarial_training(settings):
+    gan = fit(replace(SHORT, **settings)) if settings else fitted()
+    sample = generate_sequences(gan.adversarial, 2_000, seed=0)
     owner = np.repeat(np.arange(len(sample)), sample.lengths)
     inside = np.diff(owner) == 0
     counts = np.zeros((N_ITEMS, N_ITEMS))
