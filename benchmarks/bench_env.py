@@ -194,8 +194,16 @@ def candidates_1m(n_steps: int, repeats: int) -> dict[str, float]:
     featured = RecommendationVectorEnv(model, N_USERS, slate_size=SLATE, config=SAMPLED, retriever=retriever)
     featured.reset(seed=SEED)
     with_features = rate(featured.step, random_slates(featured, n_steps), N_USERS, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"rate": speed, "rate_with_features": with_features, "rss_mb": peak}
+    return {"rate": speed, "rate_with_features": with_features, "rss_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """Return this process's peak memory in MB; on Linux not by getrusage, whose peak is inherited from the parent."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_own_process(n_steps: int, repeats: int) -> dict[str, float]:

@@ -24,7 +24,6 @@ from rlrec.cli.app import main as rlrec
 from rlrec.data.splits import split_by_time
 from rlrec.models.lstm import LSTMModel
 
-SEEDS = (0, 1, 2)
 NAMES = ("eshop2008", "ml-100k")
 RECORD = Path(__file__).parent / "results" / "fidelity.json"
 _ROWS = {
@@ -39,14 +38,16 @@ _ROWS = {
 _COLUMNS = ("real", "simulated", "train_vs_real", "real_vs_real")
 
 
-def measured(chosen: BenchSet, source: str, log: Any, folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Fit the members on a log and return what the verb says of the first."""
+def measured(chosen: BenchSet, source: str, log: Any, folder: Path, n_members: int, *, quick: bool) -> dict[str, Any]:
+    """Fit the members on a log, where ``folder`` does not hold them, and return what the verb says of the first."""
     train, valid, _ = split_by_time(log)
-    for seed in SEEDS[:2] if quick else SEEDS:
-        model = LSTMModel.fit(train, valid=valid, config=chosen.lstm(quick=quick), seed=seed, show_progress=False)
-        model.save(folder / str(seed))
-    members = [str(folder / str(seed)) for seed in (SEEDS[1:2] if quick else SEEDS[1:])]
-    arguments = ["fidelity", str(folder / "0"), source, "--out", str(folder / "out"), "--members", *members]
+    fits = [folder / str(seed) for seed in range(n_members)]
+    for seed, fit in enumerate(fits):
+        if not fit.exists():
+            model = LSTMModel.fit(train, valid=valid, config=chosen.lstm(quick=quick), seed=seed, show_progress=False)
+            model.save(fit)
+    others = ["--members", *map(str, fits[1:])] if n_members > 1 else []
+    arguments = ["fidelity", str(fits[0]), source, "--out", str(folder / "out"), *others]
     code = rlrec([*arguments, "--n-users", "100"] if quick else arguments)
     if code:
         raise SystemExit(code)
@@ -80,13 +81,14 @@ def _doubt(found: dict[str, Any]) -> list[str]:
     for name, points in found["kappa_sweep"].items():
         lines.append(f"| {name} | " + " | ".join(f"{point['value']:.3g}" for point in points) + " |")
     told = satiation.get("note") or f"{satiation['value']:.2f} [{satiation['low']:.2f}, {satiation['high']:.2f}] nats"
-    lines += [
-        "",
-        f"{doubt['members']} members (seeds) disagree by {doubt['disagreement']:.3f} about a click of chance "
-        f"{doubt['click_chance']:.3f}; the worst rank correlation of two members over the three policies is "
-        f"{doubt['worst_rank_correlation']:.2f}. Satiation fitted to the validation part: {told}.",
-    ]
-    return lines
+    sentences = []
+    if doubt is not None:
+        sentences.append(
+            f"{doubt['members']} members (seeds) disagree by {doubt['disagreement']:.3f} about a click of chance "
+            f"{doubt['click_chance']:.3f}; the worst rank correlation of two members over the three policies is "
+            f"{doubt['worst_rank_correlation']:.2f}."
+        )
+    return [*lines, "", " ".join([*sentences, f"Satiation fitted to the validation part: {told}."])]
 
 
 def _cell(value: Any) -> str:
@@ -100,12 +102,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one epoch on eshop2008; records nothing")
     parser.add_argument("--out", type=Path, help="folder for the record")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with research/")
+    parser.add_argument("--members", type=int, default=3, help="fits of each log, by seed")
+    parser.add_argument("--fits", type=Path, help="folder of fits, LOG/SEED: read where they are, else kept there")
     parser.add_argument("--table", action="store_true", help="print the guide's table from the record")
     arguments = parser.parse_args()
     if arguments.table:
         print(table(json.loads(RECORD.read_text(encoding="utf-8"))["results"]))
         return
-    results = {}
+    results, n_members = {}, 2 if arguments.quick else arguments.members
     with tempfile.TemporaryDirectory() as folder:
         for name in NAMES[:1] if arguments.quick else NAMES:
             log = SETS[name].load(arguments.data)
@@ -114,10 +118,11 @@ def main() -> None:
                 continue
             source = SETS[name].source
             source = source if source.startswith("builtin:") else str(arguments.data / source)
-            results[name] = measured(SETS[name], source, log, Path(folder) / name, quick=arguments.quick)
+            kept = (arguments.fits or Path(folder)) / name
+            results[name] = measured(SETS[name], source, log, kept, n_members, quick=arguments.quick)
     print(table(results))
     if arguments.out is not None and not arguments.quick:
-        print(f"record: {record('fidelity', results, arguments.out, seed=SEEDS[0]).name}")
+        print(f"record: {record('fidelity', results, arguments.out, seed=0).name}")
 
 
 if __name__ == "__main__":
