@@ -89,15 +89,16 @@ def run(log: InteractionLog, seed: int, *, quick: bool, variants: bool) -> dict[
     sets["mle_plain"] = gan.draw(n, seed=seed + 1, arm="init", sampling=SamplingConfig())
     guided = gan.draw_resampled(n, seed=seed + 1, accepted_only=False)
     found = Measures(parts, seed, 300 if quick else 1_000)
-    use = found.usefulness({name: sets[name] for name in ("adversarial", "control", "init")})
+    use = found.usefulness({name: sets[name] for name in ("adversarial", "control")})
     table = {name: found.look(sequences) for name, sequences in sets.items()}
     for name, ratio in use.items():
         table[name] |= {"tstr_trtr": ratio} | found.privacy(sets[name], gan.arms[name])
     table["mle_knobs"] = table.pop("init")
+    table["mle_knobs"] |= found.privacy(sets["init"], init)
     table["kept"] = table[{"init": "mle_knobs"}.get(gan.kept, gan.kept)]
     table["resampled"] = found.look(guided.sequences) | {"ess_share": guided.ess_share}
     table["real"] = found.look(parts[1].sequences())
-    table["train"] = found.look(parts[0].sequences())
+    table["twins"] = found.twins(sets["adversarial"], gan.draw(n, seed=seed + 3, arm="adversarial"))
     begun = time.process_time()
     n_timed = 500 if quick else 2_000
     gan.draw(n_timed, seed=seed + 2)

@@ -186,7 +186,8 @@ def main() -> None:
     options = parser.parse_args()
     results = measure(options)
     if options.out is not None and not options.quick:
-        record(f"models-{'-'.join(options.sets) or 'cold-users'}", results, options.out, seed=0)
+        for name, part in parts(results).items():
+            record(f"models-{name}", part, options.out, seed=0)
     if options.json:
         print(json.dumps({key: results[key] for key in LINE}, allow_nan=False))
 
@@ -225,6 +226,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "cold_users": users,
     }
     return results | speed(options)
+
+
+def parts(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return a record for every set, cold part and the speed, so that a run of one leaves the others alone."""
+    found = {name: {"quality": {name: result}} for name, result in results["quality"].items() if result is not None}
+    for name, result in results["cold_items"].items():
+        if result is not None:
+            found[f"cold-{name}"] = {"cold_items": {name: result}}
+    if results["cold_users"] is not None:
+        found["cold-users"] = {"cold_users": results["cold_users"]}
+    if results["targets_per_cpu_s"] is not None:
+        found["speed"] = {key: value for key, value in results.items() if key not in NOT_SPEED}
+    return found
+
+
+NOT_SPEED = ("seeds", "quality", "cold_items", "cold_users")
 
 
 def print_table(name: str, result: dict[str, Any] | None) -> None:

@@ -51,6 +51,10 @@ class Measures:
             | _values(sequences, test)
         )
 
+    def twins(self, one: Sequences, other: Sequences) -> dict[str, float]:
+        """Return the AUC of each family on two samples of one generator: what a detector says where nothing differs."""
+        return {f"auc_{name}": self.comparison.detector(one, other, name).auc for name in FAMILIES}
+
     def usefulness(self, sets: dict[str, Sequences]) -> dict[str, float]:
         """Return NDCG@10 on real people of a model trained on each set, over that of one trained on real data."""
         logs = {"real": self.train} | {name: sequences_to_log(s, self.train) for name, s in sets.items()}
@@ -101,5 +105,6 @@ def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, A
     table: dict[str, dict[str, Any]] = {}
     for row in rows:
         cells = [run[row] for run in runs if row in run]
-        table[row] = {name: interval([cell[name] for cell in cells]) for name in cells[0]}
+        common = [name for name in cells[0] if all(name in cell for cell in cells)]
+        table[row] = {name: interval([cell[name] for cell in cells]) for name in common}
     return table

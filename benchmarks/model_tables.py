@@ -26,8 +26,9 @@ def cell(row: dict[str, Any], key: str) -> str:
 def quality(name: str, result: dict[str, Any]) -> str:
     """Return one set's table."""
     head = f"**{name}**: {result['n_targets']:,} targets; LSTM and hybrid over {result['seeds']} seed(s).\n\n"
-    taken = ", ".join(f"{name} {result['best'].count(name)} times" for name in dict.fromkeys(result["best"]))
-    head += f"Validation chose: {taken} (row best).\n\n"
+    if "best" in result:
+        taken = ", ".join(f"{name} ({result['best'].count(name)})" for name in dict.fromkeys(result["best"]))
+        head += f"Row best: what validation chose, seed by seed: {taken}.\n\n"
     lines = ["| model | hit@10 | NDCG@10 | masked hit@10 | masked NDCG@10 | nats |", "|---|---|---|---|---|---|"]
     for model, row in result["rows"].items():
         lines.append(f"| {model} | " + " | ".join(cell(row, key) for key in _COLUMNS) + " |")
@@ -98,13 +99,13 @@ def main() -> None:
         record = json.loads(path.read_text(encoding="utf-8"))
         results = record["results"]
         print(f"<!-- {path.name}: commit {record['commit'][:12]} -->\n")
-        for name, result in results["quality"].items():
+        for name, result in results.get("quality", {}).items():
             print(quality(name, result))
-        for name, result in results["cold_items"].items():
+        for name, result in results.get("cold_items", {}).items():
             print(cold(name, result))
-        if results["targets_per_cpu_s"] is not None:
+        if "targets_per_cpu_s" in results:
             print(speed(results, record["machine"]["processor"]))
-        if results["cold_users"] and not results["quality"]:
+        if "cold_users" in results:
             print(users(results["cold_users"]))
 
 

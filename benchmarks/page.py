@@ -58,10 +58,18 @@ def section(record: dict[str, Any]) -> str:
     if plain:
         lines.append(table(["figure", "value"], [[f"`{name}`", cell(value)] for name, value in plain]))
     for name, rows in tables:
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))[:_MAX_COLUMNS]
-        body = [[f"`{key}`", *(cell(row.get(column)) for column in columns)] for key, row in rows.items()]
-        lines += [f"\n### {name}\n", table([name, *columns], body)]
+        lines += [f"\n### {name}\n", "\n\n".join(laid_out(name, rows))]
     return "\n".join(lines) + "\n"
+
+
+def laid_out(name: str, rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yield a table of rows as one or more that fit a page: turned on its side where it is wide and short."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    if len(columns) > _MAX_COLUMNS >= len(rows):
+        rows, columns = {column: {key: row.get(column) for key, row in rows.items()} for column in columns}, list(rows)
+    for begin in range(0, len(columns), _MAX_COLUMNS):
+        part = columns[begin : begin + _MAX_COLUMNS]
+        yield table([name, *part], [[f"`{key}`", *(cell(row.get(one)) for one in part)] for key, row in rows.items()])
 
 
 def split(results: dict[str, Any]) -> tuple[list[tuple[str, Any]], list[tuple[str, dict[str, Any]]]]:

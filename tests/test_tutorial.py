@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -48,3 +49,40 @@ def test_every_command_in_the_docs_parses(page, tmp_path, monkeypatch):
         two = " ".join(args[:2])
         verb = two if two in VERBS else args[0]
         parse_command(load_verb(verb).Command, args[len(verb.split()) :], prog=f"rlrec {verb}")
+
+
+PYTHON_BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in [README, *sorted(DOCS.rglob("*.md"))]
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
+]
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_a_page_of_python_names_what_exists(block):
+    """Its syntax is right, what it imports can be imported, and every ``rlrec.name`` is a public one."""
+    import importlib
+
+    import rlrec
+
+    tree = ast.parse(block)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rlrec":
+            module = importlib.import_module(node.module)
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "rlrec":
+            assert node.attr in {
+                *rlrec.__all__,
+                "data",
+                "models",
+                "envs",
+                "agents",
+                "gan",
+                "evaluation",
+                "testing",
+                "core",
+            }
+
+
+def test_there_are_pages_of_python():
+    assert len(PYTHON_BLOCKS) > 10

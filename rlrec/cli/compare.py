@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rlrec.cli.command import BaseCommand
 
 if TYPE_CHECKING:
     from rlrec.data.log import InteractionLog
+    from rlrec.data.sequences import Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,41 +40,88 @@ class Command(BaseCommand):
 
 def run(command: Command) -> int:
     """Compare, print and write."""
-    from rlrec.cli.runs import data_summary, start_run
-    from rlrec.cli.tables import print_table
-    from rlrec.core.artifacts import package_versions, write_json
+    from rlrec.cli.runs import start_run
+    from rlrec.core.artifacts import write_json
     from rlrec.data.load import load_log
-    from rlrec.data.splits import split_by_time
-    from rlrec.evaluation.fidelity import Comparison
-    from rlrec.evaluation.privacy import audit_privacy
-    from rlrec.evaluation.report_tables import metrics_table
-    from rlrec.evaluation.utility import training_utility
 
     log = load_log(command.real)
     synthetic = over_catalog(load_log(command.synthetic), log)
-    train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
     start_run(command.out, command)
-    sampled = synthetic.sequences()
-    compared = Comparison.of(train, valid, test, seed=command.seed, max_n=command.n_probe)
-    table: dict[str, Any] = compared.table({"synthetic": sampled})
-    use = training_utility({"real": train, "synthetic": synthetic}, test, seed=command.seed)
-    table["tstr_ndcg@10"] = {"synthetic": use["synthetic"].to_dict(), "real_vs_real": use["real"].to_dict()}
-    audit = audit_privacy(sampled, compared.reference, compared.real, other_real=compared.other_real, seed=command.seed)
-    write_json(
-        command.out / "summary.json",
-        {
-            "data": data_summary(log),
-            "synthetic": table,
-            "privacy": audit.to_dict(),
-            "versions": package_versions(),
-            "seed": command.seed,
-        },
+    summary, _ = judged(
+        log,
+        {"synthetic": synthetic},
+        valid=command.valid,
+        test=command.test,
+        n_probe=command.n_probe,
+        seed=command.seed,
     )
-    print_table(metrics_table(table, "The synthetic log beside real ones"))
-    print(f"membership inference: nearest neighbour {audit.nearest}, control {audit.nearest_control}")
-    print(f"                      refitted model {audit.refit}, control {audit.refit_control}")
+    write_json(command.out / "summary.json", summary)
+    say(summary)
     print(f"summary: {command.out / 'summary.json'}")
     return 0
+
+
+def judged(
+    log: InteractionLog, sets: Mapping[str, InteractionLog], *, valid: float, test: float, n_probe: int, seed: int
+) -> tuple[dict[str, Any], dict[str, Sequences]]:
+    """Return the summary of synthetic logs beside real parts of equal size, and the sessions behind it.
+
+    Parameters
+    ----------
+    sets : mapping
+        ``"synthetic"``, whose privacy is audited, and perhaps ``"control"``, over the catalogue of ``log``.
+    """
+    from rlrec.cli.runs import data_summary
+    from rlrec.core.artifacts import package_versions
+    from rlrec.data.splits import split_by_time
+    from rlrec.evaluation.fidelity import Comparison
+    from rlrec.evaluation.privacy import audit_privacy
+    from rlrec.evaluation.resemblance import Resemblance, item_clusters
+    from rlrec.evaluation.utility import training_utility
+
+    train, near_time, held = split_by_time(log, valid=valid, test=test)
+    sampled = {name: part.sequences() for name, part in sets.items()}
+    n = min(n_probe, len(near_time.sequences()), len(held.sequences()), *map(len, sampled.values()))
+    compared = Comparison.of(train, near_time, held, seed=seed, max_n=n)
+    near = Resemblance(
+        real=compared.real,
+        train=compared.reference,
+        cluster=item_clusters(compared.reference, log.n_items, seed=seed),
+        n=n,
+        seed=seed,
+    )
+    table: dict[str, Any] = compared.table(sampled)
+    beside = sampled | {"train_vs_real": compared.reference, "real_vs_real": compared.other_real, "real": compared.real}
+    for column, sequences in beside.items():
+        for measure, value in near.measure(sequences).items():
+            if column != "real" or measure == "new_transition_share":  # the real set is what the others are held to
+                table.setdefault(measure, {})[column] = value
+    del table["new_transition_share"]["train_vs_real"]  # 0 by its definition
+    use = training_utility({"real": train, **sets}, held, seed=seed)
+    table["tstr_ndcg@10"] = {name: use[name].to_dict() for name in sets} | {"real_vs_real": use["real"].to_dict()}
+    audit = audit_privacy(
+        sampled["synthetic"], compared.reference, compared.real, other_real=compared.other_real, seed=seed
+    )
+    summary = {
+        "data": data_summary(log),
+        "synthetic": table,
+        "n_compared": n,
+        "privacy": audit.to_dict(),
+        "versions": package_versions(),
+        "seed": seed,
+    }
+    return summary, {"real": compared.real, "synthetic": sampled["synthetic"]}
+
+
+def say(summary: Mapping[str, Any]) -> None:
+    """Print the tables of a summary."""
+    from rlrec.cli.tables import print_table
+    from rlrec.evaluation.report_tables import metrics_table, privacy_table
+
+    print_table(
+        metrics_table(summary["synthetic"], f"The synthetic log beside real ones, {summary['n_compared']} each")
+    )
+    print_table(privacy_table(summary["privacy"]))
 
 
 def over_catalog(log: InteractionLog, real: InteractionLog) -> InteractionLog:

@@ -36,6 +36,9 @@ VERBS: dict[str, Verb] = {
     "fidelity": Verb("rlrec.cli.fidelity", "compare simulated people with held-out real ones, and say what to trust"),
     "evaluate": Verb("rlrec.cli.evaluate", "judge policies on simulated users, with intervals"),
     "gan": Verb("rlrec.cli.gan", "train a generator of sessions against a discriminator, beside its control"),
+    "gan report": Verb(
+        "rlrec.cli.gan_report", "a page on the quality of a synthetic log, every number beside real ones"
+    ),
     "generate": Verb("rlrec.cli.generate", "write a synthetic log from a trained generator"),
     "ope": Verb("rlrec.cli.ope", "judge a policy on another's log, or test the estimators where truth is known"),
     "compare": Verb("rlrec.cli.compare", "compare a synthetic log with the real one: detectors, use, privacy"),

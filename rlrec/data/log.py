@@ -238,7 +238,18 @@ class InteractionLog:
 
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
-        """Rows for each item, shape (n_items,)."""
+        """Rows for each item, shape (n_items,).
+
+        Raises
+        ------
+        DataError
+            If the column, mapped from disk unread until now, names items that the catalogue has not.
+        """
+        if len(self.item) and (self.item.min() < 0 or self.item.max() >= self.n_items):
+            raise DataError(
+                f"the items of {self.name!r} must lie in 0..{self.n_items - 1}, got {self.item.min()}.."
+                f"{self.item.max()}: the stored column is damaged; load and save the log again"
+            )
         return np.bincount(self.item, minlength=self.n_items)
 
     def sequences(self) -> Sequences:

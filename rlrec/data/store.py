@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rlrec.core.artifacts import MANIFEST, package_versions, read_json, write_json
-from rlrec.core.errors import ArtifactError, ArtifactNotFoundError, DataError
+from rlrec.core.errors import ArtifactError, ArtifactNotFoundError, DataError, RlrecError
 from rlrec.data.catalog import ItemCatalog
 from rlrec.data.cleaning_report import CleaningReport
 from rlrec.data.feature_store import load_features, save_features
@@ -80,8 +81,19 @@ def open_log(folder: str | Path) -> InteractionLog:
     if not (folder / MANIFEST).is_file():
         raise ArtifactNotFoundError(f"{str(folder)!r} holds no {MANIFEST}; give a folder that save_log wrote")
     manifest = read_json(folder / MANIFEST)
-    _check(manifest, folder)
-    data = folder / manifest["data"]
+    try:
+        _check(manifest, folder)
+        return _open(manifest, folder / manifest["data"])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        if isinstance(error, RlrecError):
+            raise
+        raise ArtifactError(
+            f"{str(folder / MANIFEST)!r} is damaged: {type(error).__name__} {error}; load and save the log again"
+        ) from error
+
+
+def _open(manifest: dict[str, Any], data: Path) -> InteractionLog:
+    """Return the log that a checked manifest describes, with its columns in ``data``."""
     cleaning = manifest["cleaning"]
     users = _open_ids(data, "users", manifest["users"])
     items = _open_ids(data, "items", manifest["items"])
@@ -166,7 +178,7 @@ def map_array(path: Path) -> NDArray[Any]:
                 raise
     except FileNotFoundError:
         raise ArtifactNotFoundError(f"{str(path)!r} does not exist although the manifest names it") from None
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, TokenError) as error:  # the last two: a header beyond reading
         raise ArtifactError(f"{str(path)!r} is damaged: {error}; load and save the log again") from error
     return np.asarray(array)
 

@@ -16,7 +16,7 @@ from rlrec.core.random import CounterRng
 from rlrec.data.log import InteractionLog
 
 _LANE = 64
-_TRIES = 3  # random replacements of a repeated candidate before the row is filled by counting
+_TRIES = 4  # draws of random candidates before what is still repeated in a row is filled by counting
 
 
 class Retriever:
@@ -89,20 +89,28 @@ class Retriever:
     def _fill(
         self, candidates: NDArray[np.int32], key: NDArray[np.int64], clock: NDArray[np.int64], rng: CounterRng
     ) -> NDArray[np.int32]:
-        """Replace empty (-1) and repeated places by random items, in place."""
-        for attempt in range(_TRIES):
-            open_ = _repeated(candidates)
-            rows = np.flatnonzero(open_.any(axis=1))
+        """Replace empty (-1) and then repeated places by random items, in place."""
+        explored = self._explored(key, clock, rng, 0)
+        np.copyto(candidates, explored, where=candidates < 0)
+        rows = np.arange(len(candidates))
+        for attempt in range(1, _TRIES + 1):
+            open_ = _repeated(candidates[rows])
+            some = open_.any(axis=1)
+            rows, open_ = rows[some], open_[some]
             if len(rows) == 0:
                 return candidates
-            uniform = rng.uniform(key[rows], clock[rows], lane=_LANE + attempt, n=self.n_candidates)
-            explored = (uniform * self.n_items).astype(np.int32)
-            candidates[rows] = np.where(open_[rows], explored, candidates[rows])
-        open_ = _repeated(candidates)
-        rows = np.flatnonzero(open_.any(axis=1))
-        if len(rows):
-            candidates[rows] = _complete(candidates[rows], open_[rows], self.n_items)
+            if attempt == _TRIES:
+                break
+            explored = self._explored(key[rows], clock[rows], rng, attempt)
+            candidates[rows] = np.where(open_, explored, candidates[rows])
+        candidates[rows] = _complete(candidates[rows], open_, self.n_items)
         return candidates
+
+    def _explored(
+        self, key: NDArray[np.int64], clock: NDArray[np.int64], rng: CounterRng, attempt: int
+    ) -> NDArray[np.int32]:
+        uniform = rng.uniform(key, clock, lane=_LANE + attempt, n=self.n_candidates)
+        return (uniform * self.n_items).astype(np.int32)
 
 
 def _repeated(candidates: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -82,15 +82,13 @@ class Forecaster:
 def learn_normaliser(table: ItemTable, model: LSTMModel, *, seed: int = 0) -> None:
     """Teach a table what its log Z misses, on states of people who browse alone as the table says; see `correct`."""
     n = int(np.clip(_LEARNING_SCORES // model.n_items, _FEWEST_PEOPLE, _PEOPLE))
-    whole = ItemTable(model, model.n_items)
     rng = np.random.default_rng(seed)
-    state, reached, exact = model.initial_state(n), [], []
+    state, reached = model.initial_state(n), []
     for _ in range(_STEPS):
-        uniform = torch.from_numpy(rng.random(n)).to(model.device)
-        now = whole.forecast(state, uniform)
         reached.append(state)
-        exact.append(now.log_z.squeeze(1))
-        assert now.drawn is not None
-        zeros = torch.zeros_like(now.drawn)
-        _, state = model.step(BehaviourStep(now.drawn, zeros, zeros), state)
+        item = table.forecast(state, torch.from_numpy(rng.random(n)).to(model.device)).drawn
+        assert item is not None
+        zeros = torch.zeros_like(item)
+        _, state = model.step(BehaviourStep(item, zeros, zeros), state)
+    exact = [table.exact_log_z(one) for one in reached]
     table.correct(RecurrentState.cat(reached), torch.cat(exact))

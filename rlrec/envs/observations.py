@@ -73,6 +73,11 @@ class Observations:
         """True if the mask is a part."""
         return "mask" in self.parts or "mask_bits" in self.parts
 
+    @property
+    def shows_candidates(self) -> bool:
+        """True if a part depends on the candidates."""
+        return bool({"candidates", "candidate_features", "mask", "mask_bits"} & set(self.parts))
+
     def rows(self, observation: Any, n: int) -> list[Any]:
         """Return the observations of n people one by one."""
         if len(self.parts) == 1:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.core.checks import check_positive
-from rlrec.core.errors import DataError
+from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import GAP_EDGES, N_GAPS, gap_bucket
 from rlrec.models.base import Heads
@@ -23,6 +23,7 @@ from rlrec.models.sampling import inverse_cdf
 DAY = 86_400.0
 _LONGEST = 360 * DAY  # the last bucket has no upper edge; a year is as long as anybody simulates
 _TINY = 1e-12
+_LEAST_SHARE = 1e-3  # of long gaps; sessions hold none, histories some per cent (chosen here)
 _EDGES = np.concatenate([[0.0], GAP_EDGES, [_LONGEST]])
 
 
@@ -75,6 +76,21 @@ class GapHead:
         among = torch.from_numpy(comes.clip(0.0, 1.0)).to(tail.device)
         bucket = inverse_cdf(tail, among).cpu().numpy() + self.n_gaps
         return np.where(comes < 0, np.inf, _inside(bucket, uniform[:, 1]))
+
+    def check(self, heads: Heads) -> None:
+        """Raise if the head is asked for times that its training sequences never held.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If long gaps have next to no probability.
+        """
+        share = float(heads.gap_probs()[..., self.n_gaps :].sum(-1).mean())
+        if share < _LEAST_SHARE:
+            raise InvalidArgumentError(
+                f"the model's gap head gives gaps between visits a probability of {share:.1e}: it was fitted on single "
+                "sessions; pass returns=LogReturns.of(log), or fit it on whole histories"
+            )
 
 
 class LogReturns:

@@ -14,16 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlrec.core.errors import InvalidArgumentError
 from rlrec.core.random import CounterRng
-from rlrec.data.sequences import gap_bucket
 from rlrec.envs.arrivals import Arrivals, OwnOpening
 from rlrec.envs.choice import choose, click_probs
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.ensemble import EnsembleHeads, EnsembleModel
 from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.people import Responses, UserState
-from rlrec.envs.returns import DAY, GapHead, Returns
+from rlrec.envs.returns import GapHead, Returns
 from rlrec.envs.satiation import Satiation
 from rlrec.envs.slates import check_slates
 from rlrec.models.base import BehaviourBatch, BehaviourStep, Heads, RecurrentState, SequenceModel
@@ -45,9 +43,8 @@ class DRAWS(IntEnum):
 
 
 N_DRAWS = len(DRAWS)
-STEP_LANE, _MEMBER_LANE, _TIRED_LANE, _RETURN_LANE = range(4)
-_VISIT_BITS = 40  # keys stay below
-_ASKED, _LEAST_SHARE = 256, 1e-3  # people whose gap head is looked at, and what it must give to long gaps
+STEP_LANE, _MEMBER_LANE, _TIRED_LANE, RETURN_LANE = range(4)
+_ASKED = 256  # people on whose openings the gap head is looked at
 _TRIES = 8  # draws of somebody who is tired of what they find; the last is taken in any case
 
 
@@ -90,7 +87,9 @@ class UserSimulator:
         self.returns: Returns | None = None
         if self.config.episode == "lifetime":
             self.returns = GapHead() if returns is None else returns
-            self._check_returns(self.returns)
+            if isinstance(self.returns, GapHead):
+                with torch.no_grad():
+                    self.returns.check(model.heads(self.reset(np.arange(_ASKED), rng=CounterRng(0))[0].memory))
 
     @property
     def n_items(self) -> int:
@@ -118,7 +117,7 @@ class UserSimulator:
             The visible behaviour that they came with, padded to (B, T).
         """
         history = self.arrivals.open(self.model, keys, rng)
-        memory = self.model.read(history, self._fresh(keys, rng))
+        memory = self.model.read(history, self.fresh_memory(keys, rng))
         streak = torch.zeros(len(keys), dtype=torch.int64, device=self.model.device)
         had = streak.new_zeros(len(keys), 0) if self.satiation is None else self.satiation.arrived(history)
         zeros = np.zeros(len(keys), np.int64)
@@ -220,66 +219,8 @@ class UserSimulator:
     def _hazard(self, heads: Heads) -> Tensor:
         return heads.end_probs().double() if self.returns is None else self.returns.hazard(heads)
 
-    @torch.no_grad()
-    def come_back(self, state: UserState, *, rng: CounterRng) -> tuple[NDArray[np.float64], UserState, BehaviourBatch]:
-        """Let people who just left stay away, and come back with the behaviour that opens their next visit.
-
-        Returns
-        -------
-        days : float array, shape (B,)
-            Away; infinite for who never comes back, whose rows below mean nothing.
-        state : UserState
-            At the start of the next visit.
-        opening : BehaviourBatch
-            Of the next visit, padded to (B, T).
-        """
-        assert self.returns is not None
-        luck = rng.uniform(state.key, state.clock, lane=_RETURN_LANE, n=4)  # (B, 4)
-        heads = self.model.heads(state.memory)
-        days = self.returns.seconds(heads, luck[:, :2]) / DAY
-        if self.returns.keeps_memory:
-            opening, memory = self._resume(state.memory, heads, days, luck[:, 2:]), state.memory
-        else:
-            keys = state.key + ((state.visit + 1) << _VISIT_BITS)  # other luck at each visit
-            opening, memory = self.arrivals.open(self.model, keys, rng), self._fresh(state.key, rng)
-        had = state.had if self.satiation is None else self.satiation.arrived(opening)
-        back = replace(
-            state,
-            memory=self.model.read(opening, memory),
-            streak=torch.zeros_like(state.streak),
-            had=had,
-            visit=state.visit + 1,
-            seen=np.zeros_like(state.seen),
-            day=state.day + days,
-        )
-        return days, back, opening
-
-    def _resume(
-        self, memory: RecurrentState, heads: Heads, days: NDArray[np.float64], luck: NDArray[np.float64]
-    ) -> BehaviourBatch:
-        """Return the behaviour with which people go on after ``days``, (B, 1)."""
-        uniform = torch.from_numpy(np.ascontiguousarray(luck.T)).to(self.model.device)
-        item = self.forecaster(heads, memory, uniform[0]).drawn
-        assert item is not None
-        event = inverse_cdf(heads.event_probs(item.unsqueeze(-1)).squeeze(-2).double(), uniform[1])
-        gap = torch.from_numpy(gap_bucket(days * DAY)).to(self.model.device)
-        return BehaviourBatch(item.unsqueeze(1), event.unsqueeze(1), gap.unsqueeze(1), torch.ones_like(item))
-
-    @torch.no_grad()
-    def _check_returns(self, returns: Returns) -> None:
-        """Raise if the gap head is asked for times that its training sequences never held."""
-        if not isinstance(returns, GapHead):
-            return
-        state, _ = self.reset(np.arange(_ASKED), rng=CounterRng(0))
-        heads = self.model.heads(state.memory)
-        share = float(heads.gap_probs()[..., returns.n_gaps :].sum(-1).mean())
-        if share < _LEAST_SHARE:
-            raise InvalidArgumentError(
-                f"the model's gap head gives gaps between visits a probability of {share:.1e}: it was fitted on single "
-                "sessions; pass returns=LogReturns.of(log), or fit it on whole histories"
-            )
-
-    def _fresh(self, keys: NDArray[np.int64], rng: CounterRng) -> RecurrentState:
+    def fresh_memory(self, keys: NDArray[np.int64], rng: CounterRng) -> RecurrentState:
+        """Return the memory of people before any behaviour; of an ensemble, each with its member."""
         fresh = self.model.initial_state(len(keys))
         if not isinstance(self.model, EnsembleModel):
             return fresh

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rlrec.core.checks import check_at_least
 from rlrec.core.errors import CatalogMismatchError, InvalidArgumentError, NotReadyError
-from rlrec.core.random import CounterRng
 from rlrec.envs.actions import Actions
 from rlrec.envs.candidates import Retriever
 from rlrec.envs.config import SimulatorConfig
@@ -26,6 +27,7 @@ from rlrec.envs.forecasts import Forecaster
 from rlrec.envs.masks import ActionMask
 from rlrec.envs.nearest import NearestItems
 from rlrec.envs.observations import Observations
+from rlrec.envs.population import Population
 from rlrec.envs.rewards import EventReward, Reward, RewardSum, Step
 from rlrec.envs.simulator import Responses, UserSimulator, UserState
 from rlrec.envs.visible import Visible
@@ -163,9 +165,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if self._state is None:
             raise NotReadyError("narrowed came before reset; call reset(seed=...) first")
         narrow = self.view(len(rows))
-        narrow._seed, narrow._rng = self._seed, self._rng
-        narrow._in_order, narrow._next_key = True, self._next_key[rows]
-        narrow._n_arrived = self._n_arrived if self._in_order else int(self._next_key.max())
+        narrow._people = self._people.narrowed(rows)
         narrow._state, narrow._visible = self._state.select(rows), self._visible.select(rows)
         return narrow, narrow._look()
 
@@ -188,16 +188,13 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         """
         if isinstance(seed, list | tuple):
             raise InvalidArgumentError("seed must be one integer: users have their own streams under a single seed")
-        first = self._state is None
-        if seed is not None or first:
+        if seed is not None or self._state is None:
             self._seed = self._seed if seed is None else int(seed)
-            self._rng = CounterRng(self._seed)
+            self._people = Population(self._seed, self.num_envs)
             self.action_space.seed(self._seed & 0xFFFFFFFF)
-            self._next_key = np.arange(self.num_envs, dtype=np.int64)
-            self._n_arrived = 0
-        self._in_order = bool(options and options.get("in_order"))
+        self._people.in_order = bool(options and options.get("in_order"))
         users = None if options is None else options.get("users")
-        keys = self._take_keys() if users is None else self._check_users(users)
+        keys = self._people.take() if users is None else self._people.checked(users)
         self._last = None
         with torch_threads(1):
             self._state, self._visible = self._arrive(keys)
@@ -207,28 +204,57 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self, actions: NDArray[Any]
     ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Show items (B,) or slates (B, K), and return what Gymnasium asks for; rewards are (B,)."""
+        with torch_threads(1):
+            rewards, terminated, truncated, infos = self._advance(actions)
+            return self._look(), rewards, terminated, truncated, infos
+
+    def step_torch(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Do as `step` for an agent in torch: the interest vectors (B, D) stay where the observer is, uncopied.
+
+        Actions, rewards and flags are small and go through NumPy. ``infos`` are those of `step`. The observation shares
+        memory with the environment: do not write into it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the observation has other parts than ``interest``.
+        """
+        if self.observation_parts != ("interest",):
+            raise InvalidArgumentError(
+                f"step_torch gives interest vectors only, the observation is {self.observation_parts}; use step"
+            )
+        with torch_threads(1), torch.no_grad():
+            rewards, *flags, infos = self._advance(actions.detach().cpu().numpy())
+            self._candidates = self._propose(self._visible)
+            seen = self.observer.interest(self._visible.memory)
+            ended, cut = (torch.from_numpy(flag).to(seen.device) for flag in flags)
+            return seen, torch.from_numpy(rewards).to(seen), ended, cut, infos
+
+    def _advance(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Take a step without looking at what came of it."""
         if self._state is None:
             raise NotReadyError("step came before reset; call reset(seed=...) first")
         slates = self._slates(actions)
-        with torch_threads(1):
-            responses, state = self.simulator.respond(self._state, slates, rng=self._rng)
-            same = state.memory if self.observer is self.simulator.model else None
-            visible = self._visible.after(responses, self.observer, same)
-            ends = end_step(self.simulator, self.observer, state, visible, responses, self._rng)
-            rewards, terms = self.reward(Step(slates, responses, ends.days_away))
-            self._last = (slates, responses)
-            state, visible, terminated, truncated = ends[:4]
-            infos = self._infos(state, responses, terms, slates, ends.days_away)
-            rows = np.flatnonzero(terminated | truncated)
-            if len(rows):
-                infos |= self._final(visible.select(rows), rows, infos)
-                fresh, fresh_visible = self._arrive(self._take_keys(rows))
-                state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
-                infos["user"] = state.key
-                if ends.days_away is not None:
-                    infos |= {"visit": state.visit, "day": state.day}
-            self._state, self._visible = state, visible
-            return self._look(), rewards, terminated, truncated, infos
+        responses, state = self.simulator.respond(self._state, slates, rng=self._people.rng)
+        same = state.memory if self.observer is self.simulator.model else None
+        visible = self._visible.after(responses, self.observer, same)
+        ends = end_step(self.simulator, self.observer, state, visible, responses, self._people.rng)
+        rewards, terms = self.reward(Step(slates, responses, ends.days_away))
+        self._last = (slates, responses)
+        state, visible, terminated, truncated = ends[:4]
+        infos = self._infos(state, responses, terms, slates, ends.days_away)
+        rows = np.flatnonzero(terminated | truncated)
+        if len(rows):
+            infos |= self._final(visible.select(rows), rows, infos)
+            fresh, fresh_visible = self._arrive(self._people.take(rows))
+            state, visible = state.put(rows, fresh), visible.put(rows, fresh_visible)
+            infos["user"] = state.key
+            if ends.days_away is not None:
+                infos |= {"visit": state.visit, "day": state.day}
+        self._state, self._visible = state, visible
+        return rewards, terminated, truncated, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return what may be shown now, (B, n_actions); where nothing would be left, everything may."""
@@ -270,7 +296,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return Forecaster(self.observer, self.simulator.config)
 
     def _arrive(self, keys: NDArray[np.int64]) -> tuple[UserState, Visible]:
-        state, history = self.simulator.reset(keys, rng=self._rng)
+        state, history = self.simulator.reset(keys, rng=self._people.rng)
         memory = state.memory
         if self.observer is not self.simulator.model:
             memory = self.observer.read(history, self.observer.initial_state(len(keys)))
@@ -292,30 +318,11 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     def _propose(self, visible: Visible) -> NDArray[np.int64] | None:
         if self.retriever is None:
             return None
-        return self.retriever(visible.recent, visible.key, visible.clock, self._rng)
+        return self.retriever(visible.recent, visible.key, visible.clock, self._people.rng)
 
     def _observe(self, visible: Visible, candidates: NDArray[np.int64] | None) -> Any:
         mask = self.mask(visible, candidates, self.slate_size) if self._observations.shows_mask else None
         return self._observations(visible, candidates, mask)
-
-    def _take_keys(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Return the rows' next people; row r meets r, r + B, r + 2B, ... whatever the others do, or they queue."""
-        if self._in_order:
-            n = self.num_envs if rows is None else len(rows)
-            self._n_arrived += n
-            return np.arange(self._n_arrived - n, self._n_arrived, dtype=np.int64)
-        chosen = slice(None) if rows is None else rows
-        keys = self._next_key[chosen].copy()
-        self._next_key[chosen] += self.num_envs
-        return keys
-
-    def _check_users(self, users: Any) -> NDArray[np.int64]:
-        keys = np.asarray(users)
-        if keys.shape != (self.num_envs,) or keys.dtype.kind not in "iu":
-            raise InvalidArgumentError(
-                f"options['users'] must be an integer array of shape ({self.num_envs},), got {keys.dtype} {keys.shape}"
-            )
-        return keys.astype(np.int64)
 
     def _slates(self, actions: NDArray[Any]) -> NDArray[np.int64]:
         """Return the items that the actions stand for, (B, K)."""
@@ -345,7 +352,8 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _final(self, visible: Visible, rows: NDArray[np.int64], infos: dict[str, Any]) -> dict[str, Any]:
         """Return what the users in ``rows``, who leave, saw last; ``infos`` are still theirs."""
-        observations = self._observations.rows(self._observe(visible, self._propose(visible)), len(rows))
+        candidates = self._propose(visible) if self._observations.shows_candidates else None
+        observations = self._observations.rows(self._observe(visible, candidates), len(rows))
         final = np.empty(self.num_envs, dtype=object)
         for row, observation in zip(rows, observations, strict=True):
             final[row] = observation

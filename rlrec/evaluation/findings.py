@@ -30,6 +30,8 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
         models_finding(summary.get("models") or {}),
         trust_finding(simulator.get("fidelity") or {}),
         gan_finding(summary.get("synthetic") or {}),
+        synthetic_finding(summary.get("synthetic") or {}),
+        privacy_finding(summary.get("privacy") or {}),
     ]
     return [text for text in parts if text]
 
@@ -211,3 +213,31 @@ def _length_sentence(metrics: Mapping[str, dict[str, Any]]) -> str:
         f"Left to themselves, simulated people make sessions of {number_text(simulated)} behaviours, {verdict} the "
         f"{number_text(real)} of held-out real ones ({100 * off:.0f} % off)."
     )
+
+
+def synthetic_finding(synthetic: Mapping[str, Any]) -> str:
+    """Say how a synthetic log of any origin stands beside real sessions: detector and use as training data."""
+    metrics = by_metric(synthetic)
+    row, use = metrics.get("c2st_auc", {}), metrics.get("tstr_ndcg@10", {})
+    if "synthetic" not in row:
+        return ""
+    others = {"control": "the control", "train_vs_real": "the training sessions", "real_vs_real": "other real sessions"}
+    beside = [f"{words} {number_text(point(row[name]))}" for name, words in others.items() if name in row]
+    text = (
+        "Boosted trees tell the synthetic sessions from real ones with an AUC of "
+        f"{number_text(point(row['synthetic']))} {interval_text(row['synthetic'])} (0.5: they cannot); "
+        f"{', '.join(beside)}."
+    )
+    mine, real = point(use.get("synthetic")), point(use.get("real_vs_real"))
+    if mine is not None and real:
+        text += f" A model trained on them reaches {mine / real:.0%} of what one trained on as many real ones does."
+    return text
+
+
+def privacy_finding(audit: Mapping[str, Any]) -> str:
+    """Say what the membership attacks gained over their controls."""
+    leak = point(audit.get("leak"))
+    if leak is None:
+        return ""
+    told = "learn nothing" if leak <= 0.5 else f"reach an AUC of {number_text(leak)}"
+    return f"Attacks on who was in the training set {told} over what they learn from real strangers (0.5: nothing)."

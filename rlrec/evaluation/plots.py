@@ -104,6 +104,31 @@ def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> Plot:
     return _figure("Policies, with 95 % intervals", alt, "policies", draw, height=1.3 + 0.34 * len(names), width=5.6)
 
 
+def detectors_plot(table: Mapping[str, Mapping[str, Any]]) -> Plot:
+    """Draw what each detector makes of each set, with 95 % intervals and the line of 0.5, where it cannot tell."""
+    families = {"c2st_auc": "boosted trees", "c2st_auc_logistic": "logistic", "c2st_auc_gru": "GRU"}
+    families = {key: words for key, words in families.items() if key in table}
+    words = {"train_vs_real": "training", "real_vs_real": "other real", "control": "control", "synthetic": "synthetic"}
+    names = [name for name in words if name in table["c2st_auc"]]
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(1, len(families), sharex=True, sharey=True, squeeze=False)[0]
+        for index, (axes, (key, title)) in enumerate(zip(grid, families.items(), strict=True)):
+            axes.axvline(0.5, color=_INK, alpha=0.4, linewidth=1)
+            _dots(axes, [table[key].get(name) for name in names], _PALETTE[index], _MARKERS[index])
+            axes.set_title(title, fontsize=10)
+            axes.set_yticks(range(len(names)), [words[name] for name in names])
+            axes.set_ylim(-0.6, len(names) - 0.4)
+            axes.set_xlabel("AUC")
+            axes.grid(axis="y", color=_INK, alpha=0.12)
+
+    panels = [(name, words[name]) for name in names]
+    alt = "AUC of telling sessions from held-out real ones, 0.5 being chance: " + "; ".join(
+        _spoken(title, table[key], panels) for key, title in families.items()
+    )
+    return _figure("Can a classifier tell them from real sessions?", alt, "detectors", draw, height=2.2, width=5.6)
+
+
 def kappa_plot(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Plot:
     """Draw each policy's return over kappa, with its interval as a band."""
 

@@ -23,6 +23,7 @@ from rlrec.evaluation.report_tables import (
     metrics_table,
     models_table,
     policies_table,
+    privacy_table,
     seeds_table,
 )
 
@@ -106,6 +107,7 @@ def report_context(summary: Mapping[str, Any], details: ReportDetails) -> dict[s
     simulator: Mapping[str, Any] = summary.get("simulator") or {}
     return {
         "name": str(data.get("name", "a behaviour log")),
+        "title": summary.get("title"),
         "findings": findings(summary),
         "data": facts_table(data, "The log", ("fact", "value")) if data else None,
         "models": _table(models_table, summary.get("models")),
@@ -115,6 +117,7 @@ def report_context(summary: Mapping[str, Any], details: ReportDetails) -> dict[s
         "fidelity": _metrics(simulator.get("fidelity"), "Simulated people beside real ones"),
         "speed": simulator.get("user_steps_per_cpu_second"),
         "synthetic": _metrics(summary.get("synthetic"), "Synthetic data beside its control"),
+        "audit": _table(privacy_table, summary.get("privacy")),
         "plots": _plots(summary, details),
         "journeys": [list(journey) for journey in details.journeys],
         "seconds": _facts(summary.get("seconds"), "Seconds per stage", ("stage", "seconds")),
@@ -142,7 +145,7 @@ def _plots(summary: Mapping[str, Any], details: ReportDetails) -> dict[str, Any]
     """Draw what there is data for, by the section it belongs to."""
     from rlrec.evaluation import plots  # matplotlib takes half a second to import
 
-    drawn: dict[str, list[Any]] = {"learning": [], "policies": [], "kappa": [], "distributions": []}
+    drawn: dict[str, list[Any]] = {"learning": [], "policies": [], "kappa": [], "distributions": [], "detectors": []}
     if details.valid_nll is not None and len(details.valid_nll):
         drawn["learning"].append(plots.valid_nll_plot(details.valid_nll))
     if details.ppo_curve is not None and len(details.ppo_curve) >= _PLOTTED_LEAST:
@@ -152,6 +155,8 @@ def _plots(summary: Mapping[str, Any], details: ReportDetails) -> dict[str, Any]
         drawn["policies"].append(plots.policies_plot(policies))
     if details.kappa_sweep:
         drawn["kappa"].append(plots.kappa_plot(details.kappa_sweep))
+    if summary.get("privacy") and (summary.get("synthetic") or {}).get("c2st_auc"):
+        drawn["detectors"].append(plots.detectors_plot(summary["synthetic"]))
     if details.session_lengths:
         drawn["distributions"].append(plots.lengths_plot(details.session_lengths))
     if details.item_popularity:

@@ -17,7 +17,7 @@ _COLUMN_WORDS = {
     "gan": "GAN",
     "value": "measured",
 }
-_COLUMN_ORDER = ("real", "value", "simulated", "gan", "control", "mle", "train_vs_real", "real_vs_real")
+_COLUMN_ORDER = ("real", "value", "simulated", "synthetic", "gan", "control", "mle", "train_vs_real", "real_vs_real")
 _METRIC_WORDS = {
     "session_length_mean": "mean session length",
     "session_length_wasserstein": "session lengths, Wasserstein distance (behaviours)",
@@ -31,6 +31,9 @@ _METRIC_WORDS = {
     "c2st_auc_gru": "the same by a GRU on the items, AUC",
     "tstr_ndcg@10": "trained on it, tested on real, NDCG@10",
     "trtr_ndcg@10": "trained on real, tested on real, NDCG@10",
+    "cluster_transition_jsd": "transitions between clusters of items, JSD",
+    "coverage": "distinct items, over those of the real sessions",
+    "new_transition_share": "share of transitions that training does not have",
     "copied_share": "share of sessions of 5 or more copied from training",
     "copied_5grams": "share of runs of 5 items that training has",
 }
@@ -135,6 +138,20 @@ def metrics_table(part: Mapping[str, Any], caption: str) -> Table:
     )
     words = tuple(_COLUMN_WORDS.get(name, name.replace("_", " ")) for name in columns)
     return Table(caption, ("measure", *words), rows)
+
+
+def privacy_table(audit: Mapping[str, Any]) -> Table:
+    """Lay out the attacks of a privacy audit beside real people in the place of the synthetic ones."""
+    rows = [
+        ("who was in training, by the nearest session, AUC (0.5: nobody can tell)", "nearest", "nearest_control"),
+        ("the same by a model fitted on the synthetic log, AUC", "refit", "refit_control"),
+        ("median distance to the nearest training session", "distance_to_training", "distance_of_strangers"),
+    ]
+    cells = [(words, (cell_of(audit.get(one)), cell_of(audit.get(two)))) for words, one, two in rows]
+    copied, strangers = audit.get("copied") or {}, audit.get("copied_by_strangers") or {}
+    cells += [(_METRIC_WORDS.get(name, name), (cell_of(copied[name]), cell_of(strangers.get(name)))) for name in copied]
+    columns = ("attack", "synthetic log", "real strangers in its place")
+    return Table("What the synthetic log gives away of the training set", columns, tuple(cells))
 
 
 def kappa_table(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:

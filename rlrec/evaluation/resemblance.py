@@ -28,7 +28,8 @@ def item_clusters(train: Sequences, n_items: int, *, seed: int, n_clusters: int 
     """
     n_factors = min(_N_FACTORS, n_items - 1, len(train) - 1)
     cells = sparse.csr_matrix((np.ones(train.n_events), (owners(train), train.item)), shape=(len(train), n_items))
-    factors: NDArray[np.float64] = svds(cells, k=n_factors, random_state=seed)[2].T  # (I, 16)
+    _, strength, vectors = svds(cells, k=n_factors, random_state=seed)
+    factors = (strength[:, None] * vectors).T  # (I, 16): the stronger a factor, the more it tells items apart
     unit = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-9)
     found = KMeans(min(n_clusters, n_items), n_init=3, random_state=seed).fit_predict(unit)
     return np.asarray(found, np.int64)

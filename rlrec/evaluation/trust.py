@@ -16,8 +16,8 @@ MAX_RATE_ERROR = 0.05
 MAX_LENGTH_ERROR = 0.10
 """Largest relative error of the mean session length."""
 MAX_RATIO = 1.25
-"""Largest distance to held-out sessions, as a multiple of the training sessions' own, and of the ceiling's, which is
-the distance of real sessions of a neighbouring period. Where times change, training sessions miss it themselves."""
+"""Largest distance to held-out sessions, as a multiple of the training sessions' own, and of the ceiling: that of real
+sessions of a neighbouring period. Where times change, the training sessions themselves miss the ceiling."""
 _DISTANCES = {
     "session_length_wasserstein": "session lengths",
     "item_jsd": "item popularity",

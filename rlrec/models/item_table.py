@@ -108,16 +108,29 @@ class ItemTable:
         uniform : Tensor, shape (B,), optional
             Numbers in [0, 1), one draw from p(. | h) each: among the M items, by importance.
         """
-        hidden = state.tensors[0][:, -1]
-        query: Tensor = torch.nn.functional.linear(hidden, *self._query)  # (B, E)
-        later, first = self._scales
-        fresh = (state.tensors[2] == 0).unsqueeze(1)  # (B, 1)
-        scale = torch.where(fresh, first, later).to(query.dtype)
-        scaled = torch.cat([query * scale, scale, torch.ones_like(scale)], dim=1)  # (B, E + 2)
+        scaled, scale = self._queries(state)
         log_z, drawn = self._scan(scaled, uniform)
         if self._correction is not None:
-            log_z = log_z + (_features(hidden, fresh) @ self._correction).unsqueeze(1)
+            log_z = log_z + (_features(state) @ self._correction).unsqueeze(1)
         return ItemScores(self, scaled[:, :-2], scale, log_z, drawn)
+
+    @torch.no_grad()
+    def exact_log_z(self, state: RecurrentState) -> Tensor:
+        """Return log Z over the whole catalogue, (B,), a few items at a time."""
+        scaled, scale = self._queries(state)
+        log_z = scaled.new_full((len(scaled),), -torch.inf)
+        size = max(_SCORES // len(scaled), 1)
+        for at in range(0, len(self._vectors), size):
+            logits = scaled[:, :-2] @ self._vectors[at : at + size].T + scale * self._bias[at : at + size].T
+            log_z = torch.logaddexp(log_z, logits.logsumexp(1))
+        return log_z
+
+    def _queries(self, state: RecurrentState) -> tuple[Tensor, Tensor]:
+        """Return scaled queries with what multiplies bias and log weight, (B, E + 2), and the scales, (B, 1)."""
+        query: Tensor = torch.nn.functional.linear(state.tensors[0][:, -1], *self._query)  # (B, E)
+        later, first = self._scales
+        scale = torch.where(_fresh(state), first, later).to(query.dtype)
+        return torch.cat([query * scale, scale, torch.ones_like(scale)], dim=1), scale
 
     def _scan(self, scaled: Tensor, uniform: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return log Z (B, 1) and the items drawn (B,), a few rows at a time."""
@@ -136,13 +149,13 @@ class ItemTable:
 
     @torch.no_grad()
     def correct(self, state: RecurrentState, exact: Tensor) -> NormaliserError:
-        """Learn what log Z misses, from states whose exact log Z (N,) is known; return the error on every fourth.
+        """Learn what log Z misses, from states whose `exact_log_z` (N,) is known; return the error on every fourth.
 
         The correction is kept only if it makes that error smaller.
         """
         self._correction = None
         missed = (exact - self.forecast(state).log_z.squeeze(1)).double()
-        features = _features(state.tensors[0][:, -1], (state.tensors[2] == 0).unsqueeze(1)).double()  # (N, H + 2)
+        features = _features(state).double()  # (N, H + 2)
         judged = torch.arange(len(missed)) % 4 == 3
         learned = _ridge(features[~judged], missed[~judged])
         left = missed[judged] - features[judged] @ learned
@@ -156,11 +169,11 @@ class ItemTable:
         """Return what the table holds in NumPy, sharing its memory."""
         correction = None if self._correction is None else self._correction.cpu().numpy()
         return TableArrays(
-            self._vectors.cpu().numpy(),
-            self._bias.squeeze(1).cpu().numpy(),
-            self._support.cpu().numpy(),
-            self.items.cpu().numpy(),
-            correction,
+            vectors=self._vectors.cpu().numpy(),
+            bias=self._bias.squeeze(1).cpu().numpy(),
+            support=self._support.cpu().numpy(),
+            items=self.items.cpu().numpy(),
+            correction=correction,
         )
 
     def logits_of(self, scaled: Tensor, scale: Tensor, items: Tensor) -> Tensor:
@@ -188,9 +201,15 @@ def block_width(n: int) -> int:
     return int(np.clip(8 * round(np.sqrt(n) / 8), 8, 256))
 
 
-def _features(hidden: Tensor, fresh: Tensor) -> Tensor:
+def _features(state: RecurrentState) -> Tensor:
     """Return what the correction is linear in, (B, H + 2)."""
-    return torch.cat([hidden, fresh.to(hidden.dtype), torch.ones_like(hidden[:, :1])], dim=1)
+    hidden = state.tensors[0][:, -1]
+    return torch.cat([hidden, _fresh(state).to(hidden.dtype), torch.ones_like(hidden[:, :1])], dim=1)
+
+
+def _fresh(state: RecurrentState) -> Tensor:
+    """Return True where no behaviour came yet, (B, 1)."""
+    return (state.tensors[2] == 0).unsqueeze(1)
 
 
 def _ridge(features: Tensor, target: Tensor) -> Tensor:

@@ -41,6 +41,18 @@ def test_a_record_becomes_a_section(program, tmp_path):
     assert "| `x` | 0.5 | null |" in text
 
 
+def test_a_wide_table_loses_no_figure(program):
+    short = {"a": {f"m{i}": i + 0.5 for i in range(20)}, "b": {f"m{i}": i + 0.25 for i in range(20)}}
+    (turned,) = program.laid_out("sets", short)
+    assert turned.splitlines()[0] == "| sets | a | b |"
+    assert "| `m19` | 19.5 | 19.25 |" in turned
+    long = {f"r{j}": {f"m{i}": 100 * j + i + 0.5 for i in range(20)} for j in range(9)}
+    parts = list(program.laid_out("sets", long))
+    assert len(parts) == 3
+    cells = " ".join(parts)
+    assert all(f"| {100 * j + i + 0.5:.4g} |" in cells for j in range(9) for i in range(20))
+
+
 def test_without_records_the_page_says_so(program):
     assert program.page([]).endswith("Nothing has been recorded yet.\n")
 

@@ -233,6 +233,34 @@ def test_compare_puts_detectors_use_and_privacy_in_the_summary(source, trained, 
     assert "other" in error_line(capsys)
 
 
+def test_the_quality_report_holds_every_number_beside_real_ones_and_a_control(source, trained, tmp_path, capsys):
+    for name, seed in (("a", "1"), ("b", "2")):
+        assert (
+            main(["generate", str(trained), "--out", str(tmp_path / f"{name}.csv"), "--n-users", "80", "--seed", seed])
+            == 0
+        )
+    logs = [str(source), str(tmp_path / "a.csv")]
+    out = tmp_path / "report"
+    assert (
+        main(["gan", "report", *logs, "--control", str(tmp_path / "b.csv"), "--out", str(out), "--n-probe", "60"]) == 0
+    )
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["n_compared"] == 40, "as many of each as the smallest real part has"
+    for measure in ("c2st_auc", "item_jsd", "cluster_transition_jsd", "coverage", "new_transition_share"):
+        assert {"synthetic", "control", "real_vs_real"} <= summary["synthetic"][measure].keys(), measure
+    assert {c["n"] for c in summary["synthetic"]["c2st_auc"].values()} == {40}
+    page = (out / "report.html").read_text()
+    for words in (
+        "How good the synthetic sessions of",
+        "Can a classifier tell them",
+        "What it gives away",
+        "real strangers",
+    ):
+        assert words in page
+    assert "No control was given" not in page
+    assert "who was in training" in capsys.readouterr().out
+
+
 def test_augment_says_what_it_was_worth_and_its_log_loads(source, tmp_path, capsys):
     settings = ["--model.hidden-size", "8", "--model.embedding-size", "8", "--model.n-epochs", "1", "--shares", "0.5"]
     assert main(["augment", str(source), "--out", str(tmp_path / "run"), *settings]) == 0

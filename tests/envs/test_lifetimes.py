@@ -12,6 +12,7 @@ from rlrec.core.random import CounterRng
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import N_GAPS, gap_bucket
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.endings import come_back
 from rlrec.envs.returns import DAY, GapHead, LogReturns
 from rlrec.envs.rewards import EventReward, ReturnSoon
 from rlrec.envs.simulator import UserSimulator
@@ -122,7 +123,7 @@ def test_who_comes_back_starts_afresh_where_models_know_sessions_only():
 def test_who_comes_back_goes_on_where_the_model_knows_histories():
     simulator, rng = UserSimulator(histories_model(), LIFETIME), CounterRng(1)
     state, _ = simulator.reset(np.arange(20), rng=rng)
-    days, back, opening = simulator.come_back(state, rng=rng)
+    days, back, opening = come_back(simulator, state, rng=rng)
     assert np.isfinite(days).any()
     assert (opening.length == 1).all()
     expected = simulator.model.read(opening, state.memory)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import resource
 
 import numpy as np
 import pytest
 
 from rlrec.cli.app import main
-from rlrec.core.errors import DataError, RlrecError
+from rlrec.core.errors import ArtifactError, DataError, RlrecError
 from rlrec.data.load import load_log
 from rlrec.data.log import InteractionLog
 from rlrec.data.store import open_log, save_log
@@ -101,3 +102,48 @@ def test_an_empty_log_is_refused_or_empty():
 
     frame = pd.DataFrame({"user_id": [], "item_id": [], "timestamp": []})
     assert InteractionLog.from_pandas(frame).n_events == 0
+
+
+@pytest.mark.parametrize("key", ["format", "data", "name", "columns", "event_names", "users", "items", "item_features"])
+def test_a_stored_log_whose_manifest_lacks_a_key(tmp_path, key):
+    save_log(cycle_log(), tmp_path / "log")
+    path = tmp_path / "log" / "manifest.json"
+    path.write_text(path.read_text().replace(f'"{key}":', f'"{key[1:]}":'))
+    with pytest.raises(ArtifactError, match=r"is damaged: .*; load and save the log again"):
+        open_log(tmp_path / "log")
+
+
+@pytest.mark.parametrize("column", [None, "user", ["user"], {"user": 1}, 7])
+def test_a_stored_log_whose_manifest_has_other_columns(tmp_path, column):
+    save_log(cycle_log(), tmp_path / "log")
+    path = tmp_path / "log" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"columns": column}))
+    with pytest.raises(RlrecError):
+        open_log(tmp_path / "log")
+
+
+def test_a_stored_column_with_items_beyond_the_catalogue(tmp_path):
+    save_log(cycle_log(), tmp_path / "log")
+    column = next((tmp_path / "log").rglob("item.npy"))
+    np.save(column, np.full(len(np.load(column)), -7, np.int32))
+    with pytest.raises(DataError, match=r"must lie in 0\.\.5, got -7\.\.-7: the stored column is damaged"):
+        _ = open_log(tmp_path / "log").item_counts
+
+
+def test_a_stored_column_whose_header_cannot_be_read(tmp_path):
+    save_log(cycle_log(), tmp_path / "log")
+    column = next((tmp_path / "log").rglob("item.npy"))
+    column.write_bytes(column.read_bytes().replace(b"(", b"((", 1))
+    with pytest.raises(ArtifactError, match="is damaged"):
+        open_log(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "rows", ['"u"x,a,1\nv,b,2\n', '"a"b"c,x,1\n"d,y,2\nz"q"",w,3\n', 'a"",,""b1ab', '1b"\nb1"\nb""",,']
+)
+def test_quotes_that_do_not_pair_up_get_a_sentence(tmp_path, rows):
+    path = tmp_path / "log.csv"
+    path.write_text(f"{HEAD}\nk,l,1\n{rows}")
+    with pytest.raises(DataError, match="pass quote=None") as caught:
+        load_log(path)
+    assert "infer_schema_length" not in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+import rlrec.models.item_table
 from rlrec.core.errors import InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.models.base import BehaviourSpace
@@ -68,6 +69,12 @@ def test_what_the_sample_misses_is_learned(model):
     assert error.after < error.before / 4
     assert left == pytest.approx(error.after, rel=0.5), "the error that is told is the one that others see"
     assert error.n == 375
+
+
+def test_the_exact_normaliser_is_summed_piece_by_piece(model, monkeypatch):
+    state = states(model)
+    monkeypatch.setattr(rlrec.models.item_table, "_SCORES", 65 * 700)
+    torch.testing.assert_close(ItemTable(model, 10).exact_log_z(state), exact_log_z(model, state), rtol=1e-5, atol=1e-5)
 
 
 def test_a_correction_that_does_not_help_is_left_out(model):

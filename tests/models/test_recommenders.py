@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import torch
 from rlrec.core.errors import ArtifactError, InvalidArgumentError, UnknownIdError
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import gap_bucket
+from rlrec.evaluation.ranking import evaluate_ranking
 from rlrec.models.config import LSTMConfig
 from rlrec.models.content import ContentModel
 from rlrec.models.counting import MarkovModel, PopularityModel
@@ -25,6 +27,8 @@ from rlrec.models.ngram import NGramModel
 from rlrec.models.prefixes import prefixes
 from rlrec.models.recommender import Recommender, best_of
 from rlrec.models.registry import MODELS, load_model, model_class
+from tests.models.test_laws import coin_log
+from tests.small import cycle_log
 
 N_ITEMS = 8
 
@@ -122,6 +126,54 @@ def test_wrong_ids_and_lengths_are_named(model):
         model.recommend([["i99"]])
     with pytest.raises(InvalidArgumentError, match=r"k must lie in 1\.\.8 \(the catalogue\), got 9"):
         model.recommend([["i1"]], k=9)
+
+
+def fitted(kind: str, train: InteractionLog, valid: InteractionLog) -> Recommender:
+    """Return a model of a kind, fitted on another log than the one above."""
+    if kind == "models/lstm":
+        config = LSTMConfig(
+            embedding_size=8, hidden_size=16, n_epochs=8, batch_tokens=64, dropout=0.0, input_dropout=0.0
+        )
+        return LSTMModel.fit(train, valid=valid, config=config, show_progress=False)
+    if kind == "models/hybrid":
+        return HybridModel.fit({"markov": MarkovModel.fit(train), "knn": ItemKNNModel.fit(train)}, valid)
+    if kind == "models/newcomers":
+        return NewcomerModel.fit(train, MarkovModel.fit(train), valid=valid)
+    if kind == "models/factorization":
+        pytest.importorskip("implicit")
+    cls: Any = model_class(kind)
+    fitted_model: Recommender = cls.fit(train)
+    return fitted_model
+
+
+ORDERLESS = {"models/content", "models/factorization", "models/item_knn", "models/popularity", "models/user_knn"}
+
+
+def with_country(source: InteractionLog) -> InteractionLog:
+    """Return a log whose users and items have a feature that tells nothing of what they do."""
+    frame = source.to_pandas()
+    users = pd.DataFrame({"user_id": frame["user_id"].unique()})
+    users["country"] = np.resize(["PL", "CZ"], len(users))
+    items = pd.DataFrame({"item_id": sorted(source.catalog.vocabulary.ids)})
+    items["colour"] = np.resize(["red", "blue", "green"], len(items))
+    return InteractionLog.from_pandas(frame, items=items, users=users)
+
+
+@pytest.mark.parametrize("kind", sorted(set(MODELS) - ORDERLESS))
+def test_a_cycle_is_learned_exactly(kind):
+    """The others know sets of items and no order: after i, what came before it is as near as what comes after."""
+    model = fitted(kind, with_country(cycle_log()), with_country(cycle_log(40, seed=1)))
+    result = evaluate_ranking(model, with_country(cycle_log(60, seed=2)), k=1)
+    assert result.hit.mean() == 1.0
+
+
+@pytest.mark.parametrize("kind", sorted(set(MODELS) - {"models/popularity"}))
+def test_a_log_without_order_gives_no_gain_over_popularity(kind):
+    rng = np.random.default_rng(3)
+    train, valid, test = (with_country(coin_log(rng, n)) for n in (120, 40, 200))
+    model, popular = fitted(kind, train, valid), PopularityModel.fit(train)
+    gain = evaluate_ranking(model, test, k=1).compared_with(evaluate_ranking(popular, test, k=1), "hit_at_1")
+    assert gain.low <= 0
 
 
 def test_ties_go_to_the_lower_index():

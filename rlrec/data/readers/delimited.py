@@ -185,7 +185,11 @@ def _parse(text: TextBlock, names: list[str], delimiter: str, quote: str | None)
     try:
         frame = _polars(data, names, delimiter, quote)
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:  # quotes that close nowhere, or too early
-        raise DataError(f"a row cannot be cut into {len(names)} fields: {error}") from error
+        reason = str(error).split("\n", 1)[0]  # what follows is advice on Polars
+        raise DataError(
+            f"a row cannot be cut into {len(names)} fields: {reason}; its quotes do not pair up: mend the row, or pass "
+            "quote=None if quotes are ordinary characters in this file"
+        ) from error
     return Block(frame, {RAGGED: n_ragged} if n_ragged else {}, fixed)
 
 
