@@ -81,10 +81,10 @@ class MetricsWriter(AbstractContextManager["MetricsWriter"]):
 
     def close(self) -> None:
         """Flush and close the files."""
-        if self._file is not None:
-            self._file.close()
-            self._board.close()
-            self._file = self._board = None
+        for part in (self._file, self._board):
+            if part is not None:  # Ctrl-C may have come between the opening of the two
+                part.close()
+        self._file = self._board = None
 
     def _open(self) -> None:
         if self._file is None:

@@ -92,3 +92,12 @@ def test_lines_beyond_a_checkpoint_are_dropped(tmp_path):
         (record["step"], record.get("models/lstm/train_loss")) for record in read_metrics(tmp_path / "metrics.jsonl")
     ]
     assert steps == [(1, 1.0), (2, 1.0), (7, None), (3, 0.5)]
+
+
+def test_ctrl_c_between_the_two_files_stays_ctrl_c(tmp_path, monkeypatch):
+    def interrupted(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tensorboard.summary.Writer", interrupted)
+    with pytest.raises(KeyboardInterrupt), MetricsWriter(tmp_path) as writer:
+        writer.write(1, {"a/b": 1.0})
