@@ -20,7 +20,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-learning test-kill fuzz test-report lint examples bench bench-quick bench-page docs clean
+.PHONY: help demo test test-learning test-kill fuzz test-report lint examples bench bench-quick bench-page docs notebook dist clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,16 @@ bench-page: $(DEV) ## write docs/benchmarks.md from benchmarks/results/
 
 docs: $(DOCS) bench-page ## build the documentation into site/, any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebook: $(DEV) ## run examples/quickstart.py as a notebook and a page of the docs (installs nbclient and ipykernel)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check nbclient ipykernel
+	$(SINGLE) $(BIN)/python docs/make_notebook.py
+
+dist: $(DEV) ## build sdist and wheel twice, and see that the bytes are the same
+	rm -rf dist build/again
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir build/again .
+	cmp dist/*.whl build/again/*.whl && cmp dist/*.tar.gz build/again/*.tar.gz && ls -l dist
 
 clean: ## remove what was built and cached; .venv and runs/ stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

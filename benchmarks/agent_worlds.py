@@ -63,7 +63,7 @@ RUNS = {
     ),
     "leave10/ppo": Run(
         lambda: LeaveWorld(128, n_items=10),
-        PPOConfig(total_steps=200_000, batch_size=2_048, ent_coef=0.1, **ONE_STEP),
+        PPOConfig(total_steps=300_000, batch_size=2_048, ent_coef=0.07, **ONE_STEP),
         quick=True,
     ),
     "leave10/a2c": Run(

@@ -92,3 +92,17 @@ def test_lines_beyond_a_checkpoint_are_dropped(tmp_path):
         (record["step"], record.get("models/lstm/train_loss")) for record in read_metrics(tmp_path / "metrics.jsonl")
     ]
     assert steps == [(1, 1.0), (2, 1.0), (7, None), (3, 0.5)]
+
+
+@pytest.mark.parametrize("place", ["tensorboard.summary.Writer", "pathlib.Path.open"])
+def test_an_interrupt_while_the_files_are_opened_stays_an_interrupt(tmp_path, monkeypatch, place):
+    """Closing what was not opened yet hid Ctrl-C behind an AttributeError."""
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupt)
+    with pytest.raises(KeyboardInterrupt), MetricsWriter(tmp_path) as metrics:
+        metrics.write(0, {"models/lstm/valid_nll": 1.0})
+    assert metrics._file is None
+    assert metrics._board is None
