@@ -8,6 +8,7 @@ computes the whole softmax.
 
     python benchmarks/bench_env.py                 # the table
     python benchmarks/bench_env.py --json --quick  # under a minute, one line of JSON at the end
+    python benchmarks/bench_env.py --table         # the guide's table, from the record
     python benchmarks/bench_env.py --sardine PYTHON --out benchmarks/results
 
 ``--sardine`` names an interpreter that can import sardine-rec 1.0 (pip install sardine-rec, in an environment of its
@@ -18,8 +19,10 @@ absolute numbers do not.
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import math
+import pstats
 import resource
 import statistics
 import subprocess
@@ -197,6 +200,37 @@ def candidates_1m(n_steps: int, repeats: int) -> dict[str, float]:
     return {"rate": speed, "rate_with_features": with_features, "rss_mb": peak_mb()}
 
 
+_ROWS = {
+    "vector_10k_slate10": "vector, 10,000 items, slates of 10, trained",
+    "vector_10k_slate10_random_weights": "the same, weights drawn at random",
+    "vector_10k_slate10_exact": "the same, trained, exact softmax (`n_sampled_items=0`)",
+    "vector_1k_slate10": "vector, 1,000 items, slates of 10, all items in the normaliser",
+    "vector_100k_slate10": "vector, 100,000 items, slates of 10",
+    "vector_1m_candidates": "vector, 1,000,000 items, slates of 10 out of 100 candidates",
+    "vector_1m_candidate_features": "the same, observing candidates' features",
+    "single": "`gymnasium.make`, one user, 10,000 items, trained",
+    "sardine_1k_slate10": "SARDINE, 1,000 items, slates of 10, its own interface",
+}
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return the guide's table of a record, and its ratios, as Markdown."""
+    found = record["results"]
+    known = {name: "null" if found[name] is None else f"{found[name]:,.0f}" for name in _ROWS}
+    lines = [f"<!-- env.json: commit {record['commit']} -->", "| | user-steps / CPU-s |", "|---|---|"]
+    lines += [f"| {words} | {known[name]} |" for name, words in _ROWS.items()]
+    rival = "" if found["ratio_sardine"] is None else f"{found['ratio_sardine']:.1f} times SARDINE and "
+    lines += [
+        "",
+        f"The vector environment is {rival}{found['ratio_single_loop']:.0f} times a loop of single environments;",
+        f"100,000 items cost {found['slowdown_100k_over_1k']:.2f} times what 1,000 cost; the SB3 adapter keeps "
+        f"{found['sb3_share']:.0%}; a million items peak at {found['rss_mb_1m']:,.0f} MB.",
+        f"On the trained model log Z is off by {found['log_z_error']:.1g} nats, and was by "
+        f"{found['log_z_error_uncorrected']:.1g} before the learned correction.",
+    ]
+    return "\n".join(lines)
+
+
 def peak_mb() -> float:
     """Return this process's peak memory in MB; on Linux not by getrusage, whose peak is inherited from the parent."""
     status = Path("/proc/self/status")
@@ -204,6 +238,23 @@ def peak_mb() -> float:
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def print_profile() -> None:
+    """Print where the time of a step goes at 10,000 items: with 1,000 of them in the normaliser, and with all."""
+    model = model_of(10_000)
+    for config in (SAMPLED, SimulatorConfig(n_sampled_items=0)):
+        env = RecommendationVectorEnv(model, N_USERS, slate_size=SLATE, config=config)
+        env.reset(seed=SEED)
+        actions = random_slates(env, 24)
+        for action in actions[:4]:
+            env.step(action)
+        profile = cProfile.Profile()
+        profile.enable()
+        for action in actions[4:]:
+            env.step(action)
+        profile.disable()
+        pstats.Stats(profile).sort_stats("tottime").print_stats(12)
 
 
 def in_own_process(n_steps: int, repeats: int) -> dict[str, float]:
@@ -260,10 +311,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--out", type=Path, help="folder for the record")
     parser.add_argument("--sardine", metavar="PYTHON", help="an interpreter that can import sardine-rec")
+    parser.add_argument("--table", action="store_true", help="print the guide's table from the record")
+    parser.add_argument("--profile", action="store_true", help="print where the time of a step goes")
     parser.add_argument("--only-1m", nargs=2, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.table:
+        print(table(json.loads((Path(__file__).parent / "results" / "env.json").read_text(encoding="utf-8"))))
+        return
     torch.set_num_threads(1)
     register()
+    if arguments.profile:
+        print_profile()
+        return
     if arguments.only_1m:
         print(json.dumps(candidates_1m(*arguments.only_1m)))
         return

@@ -68,7 +68,8 @@ def table(results: dict[str, Any]) -> str:
         lines += ["", "| asked | measured | limit | |", "|---|---|---|---|"]
         for asked in found["requirements"]:
             met = "met" if asked["met"] else "**missed**"
-            lines.append(f"| {asked['what']} | {asked['measured']:.4g} | {asked['limit']} | {met} |")
+            limit = asked["limit"].replace(", the distance of real sessions of a neighbouring period", "")
+            lines.append(f"| {asked['what']} | {asked['measured']:.4g} | {limit} | {met} |")
         lines += ["", *_doubt(found), ""]
     return "\n".join(lines)
 

@@ -182,7 +182,10 @@ class AgentPolicy(LogitPolicy):
         if artifact.kind not in CONFIGS:
             raise ArtifactError(f"{str(folder)!r} holds a {artifact.kind!r}, expected one of {', '.join(CONFIGS)}")
         config = config_from_dict(CONFIGS[artifact.kind], artifact.config, where="manifest")
-        parts = Path(str(artifact.content.get("parts", _OBSERVER))).name  # the name alone: no path climbs out
+        missing = sorted({"parts", "slate_size"} - artifact.content.keys())
+        if missing:
+            raise ArtifactError(f"the manifest in {str(folder)!r} lacks {', '.join(missing)}; train the agent again")
+        parts = Path(str(artifact.content["parts"])).name  # the name alone: no path climbs out
         observer = load_observer(folder / parts)
         artifact.check_catalog(observer.space.catalog_sha256)
         slate_size = int(artifact.content["slate_size"])

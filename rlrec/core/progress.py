@@ -81,10 +81,11 @@ class MetricsWriter(AbstractContextManager["MetricsWriter"]):
 
     def close(self) -> None:
         """Flush and close the files."""
-        for part in (self._file, self._board):
-            if part is not None:  # Ctrl-C may have come between the opening of the two
-                part.close()
+        file, board = self._file, self._board
         self._file = self._board = None
+        for part in (file, board):
+            if part is not None:  # an interrupt may come between opening the two
+                part.close()
 
     def _open(self) -> None:
         if self._file is None:
@@ -94,8 +95,8 @@ class MetricsWriter(AbstractContextManager["MetricsWriter"]):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / "metrics.jsonl"
             _drop_cut_line(path)
-            self._file = path.open("a", encoding="utf-8")
             self._board = Writer(str(self.folder / "tensorboard"))
+            self._file = path.open("a", encoding="utf-8")  # last: where it is open, the board is, too
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

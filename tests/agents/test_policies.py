@@ -1,5 +1,6 @@
 """Policies: laws, training and disk."""
 
+import json
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from rlrec.agents.baselines import GreedyPolicy, ItemKNNPolicy, PopularPolicy, R
 from rlrec.agents.config import PPOConfig
 from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.agents.training import train_agent
-from rlrec.core.errors import InvalidArgumentError
+from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.core.progress import read_metrics
 from rlrec.core.protocols import StochasticPolicy
 from rlrec.envs.candidates import cooccurrence_cosines, cooccurrence_neighbors
@@ -104,6 +105,17 @@ def test_slates_train_and_have_exact_probabilities(model):
     interests = np.repeat(model.interests([[3, 4]]), model.n_items * (model.n_items - 1), axis=0)
     slates = np.array([(i, j) for i in range(model.n_items) for j in range(model.n_items) if i != j])
     assert abs(np.exp(agent.slate_log_probs(interests, slates)).sum() - 1) < 1e-9
+
+
+@pytest.mark.parametrize("key", ["parts", "slate_size"])
+def test_a_manifest_that_lacks_a_key_says_so(model, tmp_path, key):
+    AgentPolicy(build_network(model, TINY), model, TINY).save(tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["content"][key]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=rf"the manifest in .* lacks {key}; train the agent again"):
+        AgentPolicy.load(tmp_path)
 
 
 def test_an_agent_loads_equal_in_a_fresh_process(model, tmp_path):

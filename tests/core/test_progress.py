@@ -94,10 +94,15 @@ def test_lines_beyond_a_checkpoint_are_dropped(tmp_path):
     assert steps == [(1, 1.0), (2, 1.0), (7, None), (3, 0.5)]
 
 
-def test_ctrl_c_between_the_two_files_stays_ctrl_c(tmp_path, monkeypatch):
-    def interrupted(folder):
+@pytest.mark.parametrize("place", ["tensorboard.summary.Writer", "pathlib.Path.open"])
+def test_an_interrupt_while_the_files_are_opened_stays_an_interrupt(tmp_path, monkeypatch, place):
+    """Closing what was not opened yet hid Ctrl-C behind an AttributeError."""
+
+    def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tensorboard.summary.Writer", interrupted)
-    with pytest.raises(KeyboardInterrupt), MetricsWriter(tmp_path) as writer:
-        writer.write(1, {"a/b": 1.0})
+    monkeypatch.setattr(place, interrupt)
+    with pytest.raises(KeyboardInterrupt), MetricsWriter(tmp_path) as metrics:
+        metrics.write(0, {"models/lstm/valid_nll": 1.0})
+    assert metrics._file is None
+    assert metrics._board is None
