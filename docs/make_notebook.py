@@ -29,7 +29,7 @@ def cells_of(program: str) -> list[tuple[str, str]]:
     parts = re.split(r"\n\n(?=# )", body.strip())
     found = []
     for part in parts:
-        comment, code = re.match(r"((?:# .*\n)+)(.*)", part + "\n", re.DOTALL).groups()  # type: ignore[union-attr]
+        comment, code = re.match(r"((?:# [^\n]*\n)+)(.*)", part + "\n", re.DOTALL).groups()  # type: ignore[union-attr]
         found.append((" ".join(line[2:] for line in comment.splitlines()), code.strip()))
     return [("", "import rlrec\n\nquick = False"), *found]
 

@@ -34,8 +34,10 @@ def load_features(folder: Path, stored: dict[str, Any] | None) -> FeatureTable |
             column["name"]: _load(column["kind"], folder, f"{position:04d}")
             for position, column in enumerate(stored["columns"])
         }
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(f"the features in {str(folder)!r} are damaged: {error}; save the log again") from error
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise ArtifactError(
+            f"the features in {str(folder)!r} are damaged: {str(error)[:200]}; save the log again"
+        ) from error
     return FeatureTable(columns, stored["n_rows"])
 
 

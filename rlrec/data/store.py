@@ -224,6 +224,10 @@ def _tag(value: Any) -> str:
     raise DataError(f"ids of type {type(value).__name__} cannot be saved, such as {value!r}; make them str or int")
 
 
+def _untagged(text: str) -> Any:
+    return int(text[1:]) if text[0] == "i" else text[1:]
+
+
 def _open_ids(data: Path, name: str, stored: dict[str, Any]) -> Vocabulary:
     loaders: dict[str, Callable[[], NDArray[Any]]] = {
         "int64": partial(map_array, data / f"{name}.ids.npy"),
@@ -237,11 +241,15 @@ def _open_ids(data: Path, name: str, stored: dict[str, Any]) -> Vocabulary:
 
 def _read_text_ids(path: Path, *, tagged: bool) -> NDArray[Any]:
     try:
-        texts = pl.read_ipc(path)["id"].to_list()
+        texts = pl.read_ipc(path)["id"]
     except FileNotFoundError:
         raise ArtifactNotFoundError(f"{str(path)!r} does not exist although the manifest names it") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ArtifactError(f"{str(path)!r} is damaged: {error}; load and save the log again") from error
-    ids = np.empty(len(texts), dtype=object)
-    ids[:] = [int(text[1:]) if text[0] == "i" else text[1:] for text in texts] if tagged else texts
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {str(error)[:200]}; load and save the log again") from error
+    whole = texts.dtype == pl.String and not texts.has_nulls()
+    if not whole or (tagged and not texts.str.contains(r"^(?:s|i-?\d)").all()):
+        raise ArtifactError(f"{str(path)!r} holds no ids as save_log writes them; load and save the log again")
+    values = [_untagged(text) for text in texts.to_list()] if tagged else texts.to_list()
+    ids = np.empty(len(values), dtype=object)
+    ids[:] = values
     return ids

@@ -57,6 +57,10 @@ def targets(folder: Path) -> dict[str, tuple[bytes, Check]]:
         (next((folder / "model").glob("*.safetensors")), lambda path: load_artifact(path.parent)),
         (folder / "stored" / MANIFEST, lambda path: open_log(path.parent)),
         (next((folder / "stored").rglob("item.npy")), lambda path: open_log(folder / "stored").item_counts),
+        (
+            next((folder / "stored").rglob("items.ids.arrow")),
+            lambda path: open_log(folder / "stored").catalog.ids,
+        ),
         (folder / "config.toml", lambda path: load_config(LSTMConfig, path)),
         (folder / "some.json", read_json),
     ):
