@@ -46,7 +46,51 @@ def tables(summary: dict[str, Any]) -> str:
     for name, row in summary["models"].items():
         models.append(f"| {name} | {row['test_nll']:.3f} | {row['hit@10']:.3f} | {row['ndcg@10']:.3f} |")
     lead = "Next-item prediction on the latest tenth of the sessions:"
-    return "\n".join([note, "", *policies, "", lead, "", *models])
+    return "\n".join([note, "", *policies, "", lead, "", *models, "", *beside_others()])
+
+
+def beside_others() -> list[str]:
+    """Return what was measured beside other tools, each in one run on one machine; from the records."""
+    models, env, ope = (_results(name) for name in ("models-speed", "env", "ope"))
+    recbole = models["recbole"]
+    rows = [
+        (
+            "training the sequence model, hidden 128, MovieLens 100k: targets a CPU-second",
+            models["targets_per_cpu_s"],
+            [
+                ("RecBole GRU4Rec", recbole["ratio_recbole_gru4rec"]["targets_per_cpu_s"]),
+                ("RecBole SASRec", recbole["ratio_recbole_sasrec"]["targets_per_cpu_s"]),
+            ],
+        ),
+        (
+            "simulated users, 1,000 items, slates of 10: user-steps a CPU-second",
+            env["vector_1k_slate10"],
+            [("SARDINE, not fitted on a log", env["sardine_1k_slate10"])],
+        ),
+    ]
+    lines = [
+        "Beside other tools, on the same two shared cores ([all records](docs/benchmarks.md)):",
+        "",
+        "| what | rlrec | other tool | times |",
+        "|---|---|---|---|",
+    ]
+    for what, ours, others in rows:
+        for name, theirs in others:
+            lines.append(f"| {what} | {ours:,.0f} | {name}: {theirs:,.0f} | {ours / theirs:.1f} |")
+    for name, key in (
+        ("IPS, the value alone", "ips_value_ratio"),
+        ("IPS with interval and support gate", "ips_ratio"),
+        ("doubly robust with both", "dr_ratio"),
+        ("slates of 5, SIPS with both", "sips_ratio"),
+    ):
+        lines.append(f"| off-policy estimate: {name} | | obp 0.5.7, the value alone | {ope[key]:,.1f} |")
+    return lines
+
+
+def _results(name: str) -> dict[str, Any]:
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return found
 
 
 def interval(cell: dict[str, float]) -> str:
