@@ -61,7 +61,10 @@ def shipping_finding(policies: Mapping[str, Any]) -> str:
     proven = {name: held[name] for name in held if (_low(policies[name], "heldout_paired_vs_greedy") or 0) > 0}
     if proven:
         best = max(proven, key=lambda name: proven[name])
-        return f"Ship {best}: it beats greedy in a simulator of the held-out period, which it never trained on."
+        return (
+            f"Ship {best}, to a test on people: it beats greedy in a simulator of the held-out period, which it never "
+            "trained on. A simulator of the same make is a mild judge; ask one of another (--heldout takes any model)."
+        )
     return (
         f"Ship {REFERENCE} (the user model's best guess): no other policy beats it beyond doubt in a simulator of the "
         "held-out period."
