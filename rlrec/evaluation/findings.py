@@ -24,7 +24,7 @@ def findings(summary: Mapping[str, Any]) -> list[str]:
     seeds = summary.get("seeds") or {}
     parts = [
         summary.get("verdict") or "",  # of `rlrec fidelity`
-        shipping_finding(policies),
+        shipping_finding({name: row for name, row in policies.items() if not _is_member(name, seeds)} | dict(seeds)),
         *[seeds_finding(name, row, policies) for name, row in seeds.items()],
         *[learner_finding(policies, name) for name in _learners(policies) if not _is_member(name, seeds)],
         models_finding(summary.get("models") or {}),

@@ -53,12 +53,12 @@ _SEED_COLUMNS = {
     "n_seeds": "seeds",
     "return": "return, home",
     "paired_vs_greedy": "vs greedy, home",
-    "seed_sd": "SD between seeds, home",
-    "rollout_error": "error of one seed from its users, home",
+    "seed_sd": "seeds' SD, home",
+    "rollout_error": "users' error, home",
     "heldout_return": "return, held out",
     "heldout_paired_vs_greedy": "vs greedy, held out",
-    "heldout_seed_sd": "SD between seeds, held out",
-    "heldout_rollout_error": "error of one seed from its users, held out",
+    "heldout_seed_sd": "seeds' SD, held out",
+    "heldout_rollout_error": "users' error, held out",
 }
 
 

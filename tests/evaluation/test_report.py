@@ -12,7 +12,7 @@ import pytest
 
 from rlrec.core.artifacts import write_json
 from rlrec.core.errors import ArtifactNotFoundError, DataError
-from rlrec.evaluation.findings import gan_finding, learner_finding, shipping_finding, trust_finding
+from rlrec.evaluation.findings import findings, gan_finding, learner_finding, shipping_finding, trust_finding
 from rlrec.evaluation.plots import standalone_svg, valid_nll_plot
 from rlrec.evaluation.report import render_report, report_folder, write_report
 from rlrec.evaluation.report_details import ReportDetails
@@ -181,6 +181,17 @@ def test_the_first_sentence_ships_what_wins_held_out(summary):
     policies["ppo"] = policy(10.9, 6.0)
     assert shipping_finding(policies).startswith("Ship ppo")
     assert shipping_finding({"ppo": {"return": estimate(1.0)}}).startswith("No policy was judged")
+
+
+def test_a_lucky_seed_is_not_shipped(summary):
+    """Of several agents that differ by their seed, the algorithm is judged: one of them always looks best."""
+    policies = summary["policies"]
+    policies["a2c, seed 3"] = policy(10.9, 6.0)
+    assert findings(summary)[0].startswith("Ship a2c, seed 3")
+    doubtful = {"heldout_return": estimate(5.0), "heldout_paired_vs_greedy": estimate(0.1) | {"low": -0.1}}
+    assert findings(summary | {"seeds": {"a2c": doubtful}})[0].startswith("Ship greedy")
+    proven = doubtful | {"heldout_paired_vs_greedy": estimate(0.3) | {"low": 0.1}}
+    assert findings(summary | {"seeds": {"a2c": proven}})[0].startswith("Ship a2c, to a test")
 
 
 def test_a_policy_that_only_wins_at_home_is_told_so(summary):
