@@ -113,7 +113,7 @@ def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path
     import numpy as np
     import polars as pl
 
-    from rlrec.core.artifacts import atomic_path
+    from rlrec.data.frames import table_path
     from rlrec.gan.synthetic_log import sequences_to_log
 
     added = sequences.select(np.arange(round(share * len(train.sequences()))))
@@ -123,5 +123,5 @@ def _write(train: InteractionLog, sequences: Sequences, share: float, path: Path
     real, synthetic = (frame.select(columns).with_columns(text) for frame in frames)
     if "session_id" in columns:  # the numbers of the two logs' sessions must not meet
         synthetic = synthetic.with_columns((pl.lit("synthetic-") + pl.col("session_id")).alias("session_id"))
-    with atomic_path(path) as temporary:
+    with table_path(path) as temporary:
         pl.concat([real, synthetic], how="vertical_relaxed").write_parquet(temporary)

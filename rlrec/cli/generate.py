@@ -159,10 +159,10 @@ def _is_safe(synthetic: InteractionLog, command: Command) -> bool:
 
 def write_log(log: InteractionLog, path: Path) -> None:
     """Write a log's canonical columns, as the file's ending says."""
-    from rlrec.core.artifacts import atomic_path
+    from rlrec.data.frames import table_path
 
     if path.suffix == ".parquet":
         log.to_parquet(path)
         return
-    with atomic_path(path) as temporary:
+    with table_path(path) as temporary:
         log.to_polars().write_csv(temporary)

@@ -163,8 +163,8 @@ def _write_everyone(model: Recommender, log: InteractionLog, command: Command) -
     import numpy as np
     import polars as pl
 
-    from rlrec.core.artifacts import atomic_path
     from rlrec.core.progress import progress
+    from rlrec.data.frames import table_path
     from rlrec.models.interests import latest_sequences
 
     assert command.out is not None
@@ -182,7 +182,7 @@ def _write_everyone(model: Recommender, log: InteractionLog, command: Command) -
                 "score": scores.ravel(),
             }
         )
-        with atomic_path(command.out / f"part-{number:05}.parquet") as temporary:
+        with table_path(command.out / f"part-{number:05}.parquet") as temporary:
             frame.write_parquet(temporary)
     print(f"{len(sequences):,} lists of {k} are in {command.out}")
     return 0

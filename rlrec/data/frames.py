@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import polars as pl
 
+from rlrec.core.artifacts import atomic_path
 from rlrec.core.errors import DataError
 
 
@@ -54,3 +58,19 @@ def _series(name: str, values: pd.Series) -> pl.Series:
         f"column {name!r} mixes values of the types {', '.join(kinds)}; make them one type, "
         f"as in frame[{name!r}].astype(str)"
     )
+
+
+@contextmanager
+def table_path(path: str | Path) -> Iterator[Path]:
+    """Do as `atomic_path` for a table that Polars writes, which calls a full disk an error of computation.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except pl.exceptions.ComputeError as error:
+        raise DataError(f"{str(path)!r} cannot be written: {error}; free some space or give another place") from error

@@ -15,12 +15,11 @@ import pandas as pd
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from rlrec.core.artifacts import atomic_path
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.catalog import ItemCatalog
 from rlrec.data.cleaning_report import CleaningReport
 from rlrec.data.features import FeatureTable
-from rlrec.data.frames import pandas_to_polars, polars_to_pandas
+from rlrec.data.frames import pandas_to_polars, polars_to_pandas, table_path
 from rlrec.data.hashing import array_bytes
 from rlrec.data.vocabulary import Vocabulary
 
@@ -286,7 +285,7 @@ class InteractionLog:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the canonical columns as one Parquet file, whole or not at all; `load_log` reads it back."""
-        with atomic_path(path) as temporary:
+        with table_path(path) as temporary:
             self.to_polars().write_parquet(temporary)
 
     @cached_property

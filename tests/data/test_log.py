@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,3 +115,18 @@ def test_user_features_belong_to_the_identity_of_a_log():
     one = InteractionLog.from_pandas(frame, users=pd.DataFrame({"user_id": [1, 2], "country": ["a", "b"]}))
     two = InteractionLog.from_pandas(frame, users=pd.DataFrame({"user_id": [1, 2], "country": ["a", "c"]}))
     assert one != two
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are Unix's")
+def test_a_full_disk_is_a_sentence(tmp_path):
+    """A limit on the size of a file stands for it; in a process of its own, as the limit would stay."""
+    code = (
+        "import resource, sys; from tests.small import cycle_log; from rlrec.core.errors import DataError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
+        "try:\n    cycle_log().to_parquet(sys.argv[1])\n"
+        "except DataError as error:\n    sys.exit(0 if 'cannot be written' in str(error) else 3)\n"
+    )
+    path = tmp_path / "log.parquet"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, check=False).returncode == 0
+    assert list(tmp_path.iterdir()) == []
