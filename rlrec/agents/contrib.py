@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from rlrec.agents.observation import mask_in
 from rlrec.agents.q_networks import QuantileNetwork
 from rlrec.agents.sb3 import SB3VecEnv
 from rlrec.agents.sb3_policy import SlateActing
+from rlrec.agents.sb3_q_policy import TakesNetwork
 
 Masks = NDArray[np.bool_] | Tensor | None
 
@@ -75,34 +75,12 @@ class _Quantiles(BasePolicy):
         return best
 
 
-class QuantilePolicy(QRDQNPolicy):
-    """Contrib's face of a `QuantileNetwork`.
-
-    Parameters
-    ----------
-    q_network : QuantileNetwork
-        Trained in place; its target is a copy.
-    """
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        q_network: QuantileNetwork,
-        **kwargs: Any,
-    ) -> None:
-        self._given = [q_network]
-        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
+class QuantilePolicy(TakesNetwork, QRDQNPolicy):
+    """Contrib's face of a `QuantileNetwork`."""
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Take the given network in place of contrib's own."""
-        network = self._given.pop()
-        self.quantile_net = _Quantiles(self.observation_space, self.action_space, network)  # type: ignore[assignment]
-        target = _Quantiles(self.observation_space, self.action_space, copy.deepcopy(network))
-        target.set_training_mode(False)
-        self.quantile_net_target = target  # type: ignore[assignment]
+        self.quantile_net, self.quantile_net_target = self._faces(_Quantiles)
         self.optimizer = self.optimizer_class(
             self.quantile_net.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
         )  # type: ignore[call-arg]

@@ -32,16 +32,20 @@ class _PointActor(TD3Actor):
         return self
 
 
-class _PointPolicy(TD3Policy):
-    """TD3's face of a `ProtoNetwork`, which it trains in place, the first of SB3's two critics as its critic."""
+class _TakesProto:
+    """A mixin in front of TD3's and SAC's policies: the `ProtoNetwork` ``proto`` is trained, and takes their critic."""
 
     def __init__(self, *args: Any, proto: ProtoNetwork, **kwargs: Any) -> None:
         self._given = [proto]
         super().__init__(*args, **kwargs)
 
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
+    def _build(self: Any, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]  # of the policy behind this mixin
         self._given[0].take_critic(self.critic.q_networks[0])
+
+
+class _PointPolicy(_TakesProto, TD3Policy):
+    """TD3's face of a `ProtoNetwork`, which it trains in place, the first of SB3's two critics as its critic."""
 
     def make_actor(self, features_extractor: Any = None) -> TD3Actor:
         """Return the network's actor; the second time a copy, for the target."""
@@ -68,16 +72,8 @@ class _NoisyActor(SACActor):
         return self.proto(obs), log_std, {}
 
 
-class _NoisyPolicy(SACPolicy):
+class _NoisyPolicy(_TakesProto, SACPolicy):
     """SAC's face of a `ProtoNetwork`; see `_PointPolicy`."""
-
-    def __init__(self, *args: Any, proto: ProtoNetwork, **kwargs: Any) -> None:
-        self._given = [proto]
-        super().__init__(*args, **kwargs)
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self._given[0].take_critic(self.critic.q_networks[0])
 
     def make_actor(self, features_extractor: Any = None) -> SACActor:
         """Return an actor around the network's."""

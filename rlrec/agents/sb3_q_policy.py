@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,34 +35,35 @@ class _Values(BasePolicy):
         return best
 
 
-class ValuePolicy(DQNPolicy):
-    """SB3's face of a `QNetwork`.
+class TakesNetwork:
+    """A mixin in front of the policies of DQN and QR-DQN: a network of ours in place of the one that they would build.
 
     Parameters
     ----------
     q_network : QNetwork
         Trained in place; its target is a copy.
+    args, kwargs
+        As for the policy behind it.
     """
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        q_network: QNetwork,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, q_network: QNetwork, **kwargs: Any) -> None:
         self._given = [q_network]
-        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
+        super().__init__(*args, **kwargs)
+
+    def _faces(self: Any, face: Callable[..., BasePolicy]) -> tuple[Any, Any]:
+        """Return the network and the copy that is its target, each in the dress that the algorithm calls."""
+        network = self._given.pop()
+        target = face(self.observation_space, self.action_space, copy.deepcopy(network))
+        target.set_training_mode(False)
+        return face(self.observation_space, self.action_space, network), target
+
+
+class ValuePolicy(TakesNetwork, DQNPolicy):
+    """SB3's face of a `QNetwork`."""
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Take the given network in place of SB3's own."""
-        network = self._given.pop()
-        self.q_net = _Values(self.observation_space, self.action_space, network)  # type: ignore[assignment]
-        target = _Values(self.observation_space, self.action_space, copy.deepcopy(network))
-        target.set_training_mode(False)
-        self.q_net_target = target  # type: ignore[assignment]
+        self.q_net, self.q_net_target = self._faces(_Values)
         self.optimizer = self.optimizer_class(self.q_net.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
 
