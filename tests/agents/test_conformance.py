@@ -27,7 +27,7 @@ from rlrec.agents.config import (
 )
 from rlrec.agents.logged_networks import PlainTwoHeadNetwork
 from rlrec.agents.logged_q import train_logged_q
-from rlrec.agents.off_policy import LoggedSteps
+from rlrec.agents.logged_steps import LoggedSteps
 from rlrec.agents.offline_config import CQLConfig, SQNConfig
 from rlrec.agents.policies import CONFIGS, AgentPolicy
 from rlrec.agents.q_networks import PlainQNetwork
