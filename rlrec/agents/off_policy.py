@@ -30,7 +30,6 @@ from rlrec.agents.logged_fit import fit_to_log, n_actions_of, network_or_residua
 from rlrec.agents.logged_steps import LoggedSteps
 from rlrec.agents.offline_config import OfflineConfig
 from rlrec.agents.policies import AgentPolicy
-from rlrec.agents.slates import log_prob_of
 from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
 from rlrec.models.base import SequenceModel
 from rlrec.models.threads import torch_seed, torch_threads
@@ -141,7 +140,7 @@ def _train(
         trained = network_or_residual(network, observer, agent_config)
 
         def loss(batch: NDArray[np.int64]) -> Tensor:
-            return loss_of(log_prob_of(trained.logits(observation[batch]), action[batch]), batch)
+            return loss_of(trained.log_probs_of(observation[batch], action[batch]), batch)
 
         fit_to_log(
             trained, loss, config, n_steps=len(action), rng=np.random.default_rng(seed), name=name, show=show_progress
