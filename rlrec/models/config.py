@@ -165,11 +165,14 @@ class ContentConfig:
 
     decay: float = 0.8
     """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+    text: Literal["tfidf", "embeddings"] = "tfidf"
+    """How text is read: the words that two items share, or sentence embeddings (extra "text", works offline)."""
 
     def __post_init__(self) -> None:
-        """Refuse a decay outside (0, 1]."""
+        """Refuse a decay outside (0, 1] and an unknown way to read."""
         check_positive("decay", self.decay)
         check_between("decay", self.decay, 0.0, 1.0)
+        check_choice("text", self.text, ("tfidf", "embeddings"))
 
 
 @dataclass(frozen=True, kw_only=True)
