@@ -21,6 +21,7 @@ from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
+from rlrec.models import parallel
 from rlrec.models.base import BehaviourBatch, BehaviourSpace, BehaviourStep, Heads, RecurrentState, SequenceModel
 from rlrec.models.calibration import Calibration, calibrate
 from rlrec.models.checkpoint import TrainingCheckpoint, fingerprint
@@ -135,6 +136,9 @@ class LSTMModel(SequenceModel):
     ) -> LSTMModel:
         """Fit on a log.
 
+        In a torch.distributed group (``torchrun``) each process takes its part of every batch, all end with the same
+        weights, and the first one writes what goes into ``folder``.
+
         Parameters
         ----------
         train : InteractionLog
@@ -165,7 +169,7 @@ class LSTMModel(SequenceModel):
         set_cold_items(network, train.item_counts)
         set_value_scale(network, train.value)
         n_negatives = count_of_negatives(config.n_negatives, train.n_items)
-        with MetricsWriter(folder) as metrics:
+        with MetricsWriter(folder if parallel.rank() == 0 else None) as metrics:
             record = train_network(
                 network,
                 sequences,
