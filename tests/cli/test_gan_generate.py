@@ -275,3 +275,18 @@ def test_augment_says_what_it_was_worth_and_its_log_loads(source, tmp_path, caps
         log = load_log(written)
         assert len(log.sequences()) == round(1.5 * 320)
         assert log.n_items == N_ITEMS
+
+
+def test_augment_adds_a_segment_alone(tmp_path, capsys):
+    items = pd.DataFrame({"item_id": [f"i{i}" for i in range(N_ITEMS)], "kind": ["low"] * 3 + ["high"] * 3})
+    log = InteractionLog.from_pandas(cycle_log(200).to_pandas(), items=items)
+    save_log(log, tmp_path / "log")
+    small = ["--model.hidden-size", "8", "--model.embedding-size", "8", "--model.n-epochs", "1", "--shares", "0.5"]
+    args = ["augment", str(tmp_path / "log"), "--out", str(tmp_path / "run"), *small]
+    assert main([*args, "--segment", "kind=high"]) == 0
+    assert "on the sessions of kind=high (and on all)" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())["augmentation"]
+    assert summary["segment"] == "kind=high"
+    assert summary["test_ndcg@10"]["nothing"]["n"] < summary["test_ndcg@10_all"]["nothing"]["n"] == 20
+    assert main([*args, "--segment", "kind"]) == 2
+    assert "--segment must be FEATURE=VALUE" in error_line(capsys)
