@@ -290,3 +290,18 @@ def test_augment_adds_a_segment_alone(tmp_path, capsys):
     assert summary["test_ndcg@10"]["nothing"]["n"] < summary["test_ndcg@10_all"]["nothing"]["n"] == 20
     assert main([*args, "--segment", "kind"]) == 2
     assert "--segment must be FEATURE=VALUE" in error_line(capsys)
+
+
+def test_the_report_ranks_policies_built_on_synthetic_users_on_real_ones(source, trained, tmp_path, capsys):
+    log, out = tmp_path / "s.csv", tmp_path / "report"
+    assert main(["generate", str(trained), "--out", str(log), "--n-users", "80"]) == 0
+    args = ["gan", "report", str(source), str(log), "--out", str(out), "--n-probe", "60"]
+    assert main([*args, "--policies", "--agent-steps", "512"]) == 0
+    found = json.loads((out / "summary.json").read_text())["policy_ranking"]
+    assert set(found) == {"synthetic", "real"}
+    assert set(found["synthetic"]["elsewhere"]) == {"random", "popular", "greedy", "ppo"}
+    assert -1 <= found["synthetic"]["tau"] <= 1
+    words = "policies built on synthetic users and judged on held-out ones: order of policies: Kendall tau"
+    assert words in capsys.readouterr().out
+    assert words in (out / "report.html").read_text()
+    assert main([*args, "--agent-steps", "-1"]) == 2
