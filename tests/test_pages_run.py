@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,17 @@ def runnable(page: Path) -> list[str]:
     return [line for line in lines_of(page) if not line.startswith(tuple(ELSEWHERE))]
 
 
-def prepare(folder: Path) -> None:
+def programs(page: Path) -> dict[str, str]:
+    """Return the page's blocks of Python that begin with the name of their file."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = ((re.match(r"# (\w+\.py)\n", block), block) for block in blocks)
+    return {name[1]: block for name, block in named if name}
+
+
+def prepare(folder: Path, page: Path) -> None:
     """Write the files that the pages speak of."""
+    for name, program in programs(page).items():
+        (folder / name).write_text(program, encoding="utf-8")
     shutil.copy(ROOT / "docs" / "assets" / "teeladen.csv", folder)
     clicks = rlrec.load_log("builtin:eshop2008").to_pandas().head(6_000)
     clicks.to_csv(folder / "clicks.csv", index=False)
@@ -59,12 +70,16 @@ def test_every_command_is_run_here_or_said_to_be_run_elsewhere():
 @pytest.mark.pages
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch, capsys):
-    prepare(tmp_path)
+    prepare(tmp_path, page)
     monkeypatch.chdir(tmp_path)
     for line in runnable(page):
-        assert line.startswith("rlrec "), line
+        program, *args = shlex.split(line)
+        if program == "torchrun":
+            subprocess.run([sys.executable, "-m", "torch.distributed.run", *args], check=True)
+            continue
+        assert program == "rlrec", line
         try:
-            code = main(shlex.split(line)[1:])
+            code = main(args)
         except SystemExit as end:  # --help
             code = end.code or 0
         assert code == 0, f"{line}\n{capsys.readouterr().err}"
