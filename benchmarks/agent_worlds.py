@@ -30,6 +30,7 @@ from rlrec.testing.oracles import BoredomWorld, LeaveWorld, SlateLeaveWorld
 
 # In Leave a person's value does not change, so one-step advantages carry all there is to know, with least noise.
 ONE_STEP: dict[str, Any] = {"gamma": 1.0, "gae_lambda": 0.0, "vf_coef": 0.5, "learning_rate": 1e-2, "n_steps": 16}
+ONE_STEP["ent_fraction"] = 0.8  # the rest of the training settles
 # Many items are nearly as good as the best: much entropy keeps them tried, steps are large, and each is used once.
 MANY = PPOConfig(batch_size=4_096, n_epochs=1, ent_coef=0.1, **ONE_STEP | {"learning_rate": 3e-2})
 VALUES: dict[str, Any] = {"gamma": 1.0, "learning_starts": 4_096, "exploration_final": 0.1}
