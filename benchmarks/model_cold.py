@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from model_sets import SETS, BenchSet
 from numpy.typing import NDArray
 
 import rlrec
+from rlrec.core.artifacts import write_json
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.gains import expected_gains
+from rlrec.models.checkpoint import fingerprint
 from rlrec.models.config import LSTMConfig
 from rlrec.models.prefixes import prefixes, target_rows
 from rlrec.models.recommender import Recommender
@@ -22,47 +26,64 @@ N_NEW = 3  # places of ten that a list keeps for hidden items, in the second col
 _ROWS = 3_000  # behaviours judged, evenly spread
 
 
-def cold_items(chosen: BenchSet, data: Path, quick: bool, *, n_sets: int = 3) -> dict[str, Any] | None:
-    """Hide a tenth of the items from training, ``n_sets`` times over; return means and each set's hit@10 on them."""
+def cold_items(
+    chosen: BenchSet, data: Path, quick: bool, *, sets: Sequence[int] = (0, 1, 2), kept: Path | None = None
+) -> dict[str, Any] | None:
+    """Hide a tenth of the items from training, once for each seed in ``sets``; return means and each set's figures.
+
+    What a set gave lies in ``kept``, if given, so that the sets can be measured one after the other.
+    """
     log = chosen.load(data)
     if log is None or not log.catalog.features.dense[0].shape[1]:
         return None
-    runs = [_hidden_set(chosen, log, quick, seed) for seed in range(n_sets)]
+    runs = [_once(chosen, log, quick, seed, kept) for seed in sets]
     first = runs[0]
     return {
-        "models": {
-            name: _over_sets([run["models"][name] for run in runs if name in run["models"]]) for name in first["models"]
-        },
+        "models": {name: _over_sets([run["models"][name] for run in runs]) for name in first["models"]},
         "random": first["random"],
         "places_kept": N_NEW,
-        "n_sets": n_sets,
+        "n_sets": len(sets),
         "n_targets": sum(run["n_targets"] for run in runs),
         "n_cold": first["n_cold"],
     }
+
+
+def _once(chosen: BenchSet, log: InteractionLog, quick: bool, seed: int, kept: Path | None) -> dict[str, Any]:
+    name = fingerprint(chosen.config, seed, quick, N_NEW, log.sha256)[:16]
+    path = None if kept is None else kept / f"cold-{chosen.name}-{name}.json"
+    if path is not None and path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    found = _hidden_set(chosen, log, quick, seed)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found)
+    return found
 
 
 def _hidden_set(chosen: BenchSet, log: InteractionLog, quick: bool, seed: int, share: float = 0.1) -> dict[str, Any]:
     train, valid, test = chosen.split(log)
     hidden = np.random.default_rng(seed).choice(log.n_items, max(int(share * log.n_items), 1), replace=False)
     train = train.select(~np.isin(train.item, hidden))
-    settings = chosen.config | {"n_epochs": 1 if quick else 8}  # enough to compare towers, not to be the best
-    common: dict[str, Any] = {"valid": valid, "show_progress": False, "seed": seed, "valid_targets": chosen.targets}
+    # Eight epochs: enough to compare towers, not to be the best.
+    config = LSTMConfig(**(chosen.config | {"n_epochs": 1 if quick else 8}), id_dropout=0.2)
+    lstm = rlrec.LSTMModel.fit(
+        train, valid=valid, config=config, seed=seed, show_progress=False, valid_targets=chosen.targets
+    )
     models: dict[str, Recommender] = {
-        "lstm with features": rlrec.LSTMModel.fit(train, config=LSTMConfig(**settings, id_dropout=0.2), **common),
+        "lstm": lstm,
         "content": rlrec.ContentModel.fit(train),
         "popularity": rlrec.PopularityModel.fit(train),
     }
-    if seed == 0:  # every hidden item scores alike: once is enough to show it
-        config = LSTMConfig(**settings, use_features=False)
-        models["lstm without (one set)"] = rlrec.LSTMModel.fit(train, config=config, **common)
     sequences = test.sequences()
     rows = target_rows(sequences)
     cold = rows[np.isin(sequences.item[rows], hidden)]  # the last behaviours alone would be too few
     n, n_cold = log.n_items, len(hidden)
     by_chance = {"hit@10": 10 / n, "hit@10_places_kept": N_NEW / n_cold, "hit@10_among_cold": min(10 / n_cold, 1.0)}
-    result = {name: _cold_hits(model, sequences, cold, hidden) for name, model in models.items()}
-    for name, model in models.items():
-        result[name] |= _all_hits(model, sequences, rows)
+    result = {
+        name: _cold_hits(model, sequences, cold, hidden) | _all_hits(model, sequences, rows)
+        for name, model in models.items()
+    }
     print(f"{chosen.name}, hidden set {seed}: {result}", flush=True)
     return {"models": result, "random": by_chance, "n_targets": len(cold), "n_cold": n_cold}
 

@@ -78,6 +78,20 @@ def users(result: dict[str, Any]) -> str:
     return head + "\n".join(lines) + "\n"
 
 
+def private(result: dict[str, Any]) -> str:
+    """Return what privacy costs."""
+    head = (
+        f"**Private training on eshop2008**: {result['n_users']:,} users, {result['users_a_step']} expected in a step, "
+        f"{result['steps']} steps, delta {result['delta']:g}.\n\n"
+    )
+    lines = ["| model | epsilon | noise | nats | hit@10 | CPU s |", "|---|---|---|---|---|---|"]
+    for name, row in result["rows"].items():
+        spent = [f"{row[key]:.2f}" if row.get(key) else "–" for key in ("epsilon", "noise")]
+        cost = f"{row['cpu_seconds']:.0f}" if "cpu_seconds" in row else "–"
+        lines.append(f"| {name} | {' | '.join(spent)} | {row['nats']:.3f} | {row['hit@10']:.4f} | {cost} |")
+    return head + "\n".join(lines) + "\n"
+
+
 def rate(measured: dict[str, Any]) -> str:
     """Return a training speed in words."""
     return f"{measured['targets_per_cpu_s']:,.0f} targets/CPU s, {measured['gemm_share']:.0%} of the GEMM rate"
@@ -123,6 +137,8 @@ def main() -> None:
             print(cold(name, result))
         if "targets_per_cpu_s" in results:
             print(speed(results, record["machine"]["processor"]))
+        if "privacy" in results:
+            print(private(results["privacy"]))
         if "cold_users" in results:
             print(users(results["cold_users"]))
 
