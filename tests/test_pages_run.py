@@ -24,6 +24,7 @@ ELSEWHERE = {
     "pip install": "CONTRIBUTING.md, before a release; `make` installs the same extras",
     "rlrec data download": "tests/data/test_download.py, from a server of its own",
     "python benchmarks/": "make bench-quick",
+    "torchrun": "tests/models/test_parallel.py, with a script of its own",
 }
 
 
