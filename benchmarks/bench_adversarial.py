@@ -2,7 +2,6 @@
 
 Three questions:
 
-
 simulator  Fine-tuned against a discriminator (the model as the simulator runs it, without sampling knobs), are its free
            sessions nearer to held-out users than before, and than after as many steps of maximum likelihood?
 reward     Does an agent whose simulated rewards are weighted by realism earn more on held-out users than one trained as
@@ -11,6 +10,7 @@ ranking    Does the order of policies built on synthetic users hold on held-out 
            real users of the training period?
 
     python benchmarks/bench_adversarial.py --json --out benchmarks/results
+    python benchmarks/bench_adversarial.py --json --out benchmarks/results --merge A.json B.json   # a seed each
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def summed_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "simulator": over_seeds([run["simulator"] for run in runs]),
         "reward": over_seeds([run["reward"] for run in runs]),
         "tau": {name: interval([run["ranking"][name]["tau"] for run in runs]) for name in ("synthetic", "real")},
-        "runs": [{name: run[name] for name in run if name not in ("simulator", "reward")} for run in runs],
+        "runs": runs,
     }
 
 
@@ -159,7 +159,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--out", type=Path, help="folder for the record, written anew after each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--merge", type=Path, nargs="+", help="records of single seeds to put together instead")
     options = parser.parse_args()
+    if options.merge:
+        found = [json.loads(path.read_text(encoding="utf-8"))["results"]["runs"] for path in options.merge]
+        results = summed_up([run for runs in found for run in runs])
+        print(record("bench_adversarial", results | {"line": line(results)}, options.out, seed=SEEDS[0]))
+        print(json.dumps(line(results)))
+        return
     log = rlrec.load_log("builtin:eshop2008")
     runs: list[dict[str, Any]] = []
     for seed in options.seeds[:1] if options.quick else options.seeds:
