@@ -32,8 +32,8 @@ def gated(
 ) -> SamplingConfig:
     """Return the tuned knobs, or the plain ones where detectors find those harder to tell from validation.
 
-    The detectors are those of all families, boosted trees, a logistic regression and a GRU; what counts is the mean of their
-    AUCs. With fewer than 20 validation sequences nobody can say, and the knobs stay.
+    The detectors are those of all families, boosted trees, a logistic regression and a GRU; what counts is the mean of
+    their AUCs. With fewer than 20 validation sequences nobody can say, and the knobs stay.
 
     Parameters
     ----------
