@@ -20,7 +20,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-learning test-kill fuzz test-report lint examples bench bench-quick bench-page docs notebook dist clean
+.PHONY: help demo test test-learning test-kill test-pages fuzz test-report lint examples bench bench-quick bench-page docs notebook dist clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,13 +29,16 @@ demo: $(DEV) ## the whole loop on the embedded shop log: runs/demo/report.html
 	$(BIN)/rlrec demo --out runs/demo
 
 test: $(DEV) ## every test but the slow ones that train
-	$(PYTEST) -m "not learning"
+	$(PYTEST) -m "not learning and not pages"
 
 test-learning: $(DEV) ## the tests that train something for more than a few seconds
 	$(PYTEST) -m learning
 
 test-kill: $(DEV) ## kill, fill, lock and double every long verb TRIES times (20), and write the table into the docs
 	$(SINGLE) PYTHONPATH=. $(BIN)/python tests/kill/ordeal.py --tries $(TRIES) --page
+
+test-pages: $(DEV) ## every command of the documentation, as it stands there (long)
+	$(SINGLE) $(BIN)/python -m pytest -m pages --durations=0 tests/test_pages_run.py
 
 fuzz: $(DEV) ## random and mutated files into every reader and loader for MINUTES (5)
 	$(SINGLE) PYTHONPATH=. $(BIN)/python -W ignore tests/hostile/fuzz.py --minutes $(MINUTES)

@@ -6,8 +6,8 @@
     python benchmarks/bench_agents.py --parts log             # learned from a log alone
     python benchmarks/bench_agents.py --json --quick          # all parts, small; one line of JSON at the end
 
-With ``--out FOLDER`` each part writes its own record, ``agents-PART.json``. One torch thread; ratios are of CPU time in
-one run.
+With ``--out FOLDER`` each part writes its own record, ``agents-PART.json``, uplift one for each log. One torch thread;
+ratios are of CPU time in one run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,11 @@ def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def uplifts(arguments: argparse.Namespace) -> dict[str, Any]:
-    tables = {}
-    for name in arguments.logs:
-        tables[name] = uplift(name, n_seeds=1 if arguments.quick else arguments.seeds, quick=arguments.quick)
-        print("\n".join(uplift_lines(name, tables[name])), flush=True)
-    headlines = {"uplift_over_greedy": {name: headline(table) for name, table in tables.items()}}
-    return headlines | {
+def uplift_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    table = uplift(name, n_seeds=1 if arguments.quick else arguments.seeds, quick=arguments.quick)
+    print("\n".join(uplift_lines(name, table)), flush=True)
+    return {"uplift_over_greedy": {name: headline(table)}} | {
         f"{name}, {where}": table["floors"][where] | {label: rows[where] for label, rows in table["agents"].items()}
-        for name, table in tables.items()
         for where in SIMULATORS
     }
 
@@ -82,16 +79,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="training seeds of uplift; log takes 5, worlds 3 at most")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    runs: dict[str, Callable[[argparse.Namespace], dict[str, Any]]]
-    runs = {"worlds": worlds, "speed": speed, "uplift": uplifts, "log": logs}
     results: dict[str, Any] = {}
-    for part in arguments.parts:
-        found = runs[part](arguments)
-        results |= found
+    for name, run in runs(arguments).items():
+        found = run()
+        for key, value in found.items():  # two logs share a table of headlines
+            results[key] = results[key] | value if key == "uplift_over_greedy" and key in results else value
         if arguments.out is not None and not arguments.quick:
-            print(f"record: {record(f'agents-{part}', found, arguments.out, seed=0).name}", flush=True)
+            print(f"record: {record(f'agents-{name}', found, arguments.out, seed=0).name}", flush=True)
     if arguments.json:
         print(json.dumps(results))
+
+
+def runs(arguments: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return what to measure, by the name of its record."""
+    whole = {"worlds": worlds, "speed": speed, "log": logs}
+    chosen: dict[str, Callable[[], dict[str, Any]]] = {}
+    for part in arguments.parts:
+        if part == "uplift":
+            chosen |= {f"uplift-{name}": partial(uplift_of, name, arguments) for name in arguments.logs}
+        else:
+            chosen[part] = partial(whole[part], arguments)
+    return chosen
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ class Command(BaseCommand):
     segment: str | None = None
     """A categorical item feature and its value, such as colour=red: add sessions with half of their items in it alone,
     and look at such sessions when choosing and comparing."""
-    model: LSTMConfig = field(default_factory=lambda: LSTMConfig(embedding_size=64, hidden_size=96, n_epochs=10))
+    model: LSTMConfig = field(
+        default_factory=lambda: LSTMConfig(embedding_size=64, hidden_size=96, n_epochs=10, batch_tokens=640)
+    )
     """The model that is trained in each arm, and the generator."""
 
     def __post_init__(self) -> None:

@@ -92,6 +92,9 @@ def run(command: Command) -> int:
     }
     write_json(command.out / "summary.json", summary)
     print_table(models_table(scores))
+    spent = getattr(models["lstm"], "privacy", None)
+    if spent is not None:
+        print(f"privacy: the LSTM has {spent}; the other models and these numbers have none")
     print(
         f"best: {choice.name}, by NDCG@{choice.k} on {choice.n_targets:,} behaviours of the validation part "
         f"({choice.ndcg[choice.name]:.4f}); rlrec recommend takes it"

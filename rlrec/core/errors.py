@@ -1,6 +1,6 @@
 """Every error rlrec raises on purpose.
 
-Each is also the builtin that a caller would expect, so ``except ValueError`` keeps working::
+Each is also the builtin that a caller would expect, so ``except ValueError`` keeps working:
 
     RlrecError
     ├── InvalidArgumentError    (ValueError)     an argument has the wrong value or shape

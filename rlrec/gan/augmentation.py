@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.core.estimate import Estimate
+from rlrec.core.progress import progress
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.ranking import evaluate_ranking
@@ -96,6 +98,7 @@ def compare_arms(
     config: AugmentationConfig | None = None,
     seed: int = 0,
     segment: NDArray[np.bool_] | None = None,
+    show_progress: bool | None = None,
 ) -> AugmentationResult:
     """Train a model in each arm and test it on real sequences.
 
@@ -111,6 +114,8 @@ def compare_arms(
     segment : bool array, shape (I,), optional
         The items of a segment: the arms add sequences of it alone (``synthetic`` must hold such), and the gates and
         ``test_ndcg`` look at its sequences.
+    show_progress : bool, optional
+        Force the progress bar, a step for each training, on or off.
 
     Raises
     ------
@@ -132,19 +137,26 @@ def compare_arms(
         "disturbed": {"disturbed": disturbed(again, train.n_items, seed=seed)},
         "synthetic": synthetic,
     }
-    nothing = LSTMModel.fit(train, valid=valid, config=config.model, seed=seed, show_progress=False)
-    seen = {_NOTHING: _ndcg(nothing, watched).value}
-    gates, models = {}, {"nothing": nothing}
-    for arm, sources in arms.items():
-        gates[arm], model = _NOTHING, nothing
-        for name, sequences in sources.items():
-            for share in config.shares:
-                tried = _fit(train, sequences.select(np.arange(round(share * len(real)))), valid, config.model, seed)
-                key = f"{name} x {share:g}"
-                seen[key] = _ndcg(tried, watched).value
-                if seen[key] > max(seen[gates[arm]], (1 + config.min_gain) * seen[_NOTHING]):
-                    gates[arm], model = key, tried
-        models[arm] = model
+    n_fits = 1 + sum(map(len, arms.values())) * len(config.shares)
+    bar: Any = progress(description="train the arms", total=n_fits, unit="model", show=show_progress)
+    with bar:
+        nothing = LSTMModel.fit(train, valid=valid, config=config.model, seed=seed, show_progress=False)
+        seen = {_NOTHING: _ndcg(nothing, watched).value}
+        gates, models = {}, {"nothing": nothing}
+        bar.update()
+        for arm, sources in arms.items():
+            gates[arm], model = _NOTHING, nothing
+            for name, sequences in sources.items():
+                for share in config.shares:
+                    tried = _fit(
+                        train, sequences.select(np.arange(round(share * len(real)))), valid, config.model, seed
+                    )
+                    key = f"{name} x {share:g}"
+                    seen[key] = _ndcg(tried, watched).value
+                    if seen[key] > max(seen[gates[arm]], (1 + config.min_gain) * seen[_NOTHING]):
+                        gates[arm], model = key, tried
+                    bar.update()
+            models[arm] = model
     reached = {arm: _ndcg(model, tested) for arm, model in models.items()}
     name, share_text = gates["synthetic"].rsplit(" x ", 1)
     return AugmentationResult(

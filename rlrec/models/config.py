@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
@@ -10,6 +10,31 @@ from rlrec.core.checks import check_at_least, check_between, check_choice, check
 # Where no validation part is given: near the best on the validation parts of eshop2008, ml-100k and yoochoose-100k.
 DEFAULT_STRENGTH = 10.0
 DEFAULT_DECAY = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyConfig:
+    """Differential privacy of the people in the training log (extra "privacy")."""
+
+    users: int = 0
+    """People expected in a step, each drawn by themselves; 0 trains without privacy."""
+    noise: float = 1.0
+    """Standard deviation of the noise on the sum of gradients, in clips; 0 protects nobody."""
+    clip: float = 1.0
+    """Largest norm of a person's gradient (chosen here; McMahan et al. 2018 use about 1)."""
+    delta: float = 1e-5
+    """Probability with which epsilon may not hold; well below 1 / people."""
+    secret: bool = True
+    """Draw people and noise from the system's entropy, so that no run is like another; False draws them from the seed,
+    for tests and benchmarks: who knows the seed can take the noise off."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that bound nothing."""
+        check_at_least("privacy.users", self.users, 0)
+        check_at_least("privacy.noise", self.noise, 0.0)
+        check_positive("privacy.clip", self.clip)
+        check_positive("privacy.delta", self.delta)
+        check_between("privacy.delta", self.delta, 0.0, 0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +89,8 @@ class LSTMConfig:
     """Longer training sequences are cut into pieces of this many behaviours."""
     clip_norm: float = 5.0
     """Largest norm of a gradient."""
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    """Of the people trained on; off by default."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -165,11 +192,14 @@ class ContentConfig:
 
     decay: float = 0.8
     """Weight of a behaviour against the one after it, in (0, 1]; 1 forgets the order (chosen here)."""
+    text: Literal["tfidf", "embeddings"] = "tfidf"
+    """How text is read: the words that two items share, or sentence embeddings (extra "text", works offline)."""
 
     def __post_init__(self) -> None:
-        """Refuse a decay outside (0, 1]."""
+        """Refuse a decay outside (0, 1] and an unknown way to read."""
         check_positive("decay", self.decay)
         check_between("decay", self.decay, 0.0, 1.0)
+        check_choice("text", self.text, ("tfidf", "embeddings"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from rlrec.models.config import ContentConfig
 from rlrec.models.recommender import Recommender
 from rlrec.models.space import BehaviourSpace
 from rlrec.models.sparse import history_matrix, row_normalised, sparse_from_arrays, sparse_to_arrays
+from rlrec.models.text_vectors import embed_texts
 
 
 class ContentModel(Recommender):
@@ -34,7 +35,7 @@ class ContentModel(Recommender):
     .. math:: s(j) = \cos\Big(\sum_{i \in h} \lambda^{a(i)} v_i,\; v_j\Big)
 
     :math:`v_i` joins one block for each feature, each of length 1: one-hot or multi-hot labels times their inverse
-    document frequency, standardised numbers, TF-IDF of text, and vectors.
+    document frequency, standardised numbers, text (TF-IDF or sentence embeddings), and vectors.
 
     Examples
     --------
@@ -73,9 +74,11 @@ class ContentModel(Recommender):
             If the catalogue has no features and no vectors are given.
         InvalidArgumentError
             If an array has another number of rows.
+        MissingExtraError
+            If ``config.text`` is "embeddings" and the extra ``text`` is not installed.
         """
         config = ContentConfig() if config is None else config
-        blocks = _feature_blocks(train.catalog.features)
+        blocks = _feature_blocks(train.catalog.features, config)
         blocks += [_vector_block(name, array, train.catalog) for name, array in (vectors or {}).items()]
         if not blocks:
             raise DataError(
@@ -116,12 +119,13 @@ def tells_apart(catalog: ItemCatalog) -> bool:
     )
 
 
-def _feature_blocks(features: FeatureTable) -> list[csr_array]:
+def _feature_blocks(features: FeatureTable, config: ContentConfig) -> list[csr_array]:
     """Return one block (I, d) for each feature that tells something."""
     blocks = []
     for column in features.values():
         if isinstance(column, Text):
-            block = _tfidf(column.words())
+            words = column.words()
+            block = csr_array(embed_texts(words)) if config.text == "embeddings" else _tfidf(words)
         elif isinstance(column, Categorical | MultiCategorical):
             block = _by_rarity(csr_array(column.dense()[0].astype(np.float64)))
         else:

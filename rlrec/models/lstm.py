@@ -21,6 +21,7 @@ from rlrec.core.errors import ArtifactError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
+from rlrec.models import parallel
 from rlrec.models.base import BehaviourBatch, BehaviourSpace, BehaviourStep, Heads, RecurrentState, SequenceModel
 from rlrec.models.calibration import Calibration, calibrate
 from rlrec.models.checkpoint import TrainingCheckpoint, fingerprint
@@ -28,6 +29,8 @@ from rlrec.models.cold_items import good_turing, release_cold_items, set_cold_it
 from rlrec.models.config import LSTMConfig
 from rlrec.models.negatives import NegativeSampler, count_of_negatives
 from rlrec.models.network import SequenceNetwork
+from rlrec.models.privacy import PrivacySpent
+from rlrec.models.private_training import train_privately
 from rlrec.models.threads import torch_seed
 from rlrec.models.training import TrainingRecord, all_targets, set_value_scale, train_network
 
@@ -113,11 +116,13 @@ class LSTMModel(SequenceModel):
         space: BehaviourSpace,
         calibration: Calibration | None = None,
         record: TrainingRecord | None = None,
+        privacy: PrivacySpent | None = None,
     ) -> None:
         self.network = network.eval()
         self.space = space
         self.calibration = Calibration() if calibration is None else calibration
         self.record = record
+        self.privacy = privacy  # what a private training spent; None of any other
 
     @classmethod
     def fit(
@@ -134,6 +139,9 @@ class LSTMModel(SequenceModel):
         on_epoch: Callable[[int, float], None] | None = None,
     ) -> LSTMModel:
         """Fit on a log.
+
+        In a torch.distributed group (``torchrun``) each process takes its part of every batch, all end with the same
+        weights, and the first one writes what goes into ``folder``.
 
         Parameters
         ----------
@@ -155,6 +163,13 @@ class LSTMModel(SequenceModel):
             the items before it are training rows that the prediction may look back at.
         on_epoch : callable, optional
             Gets each epoch's number, from 1, and its validation loss in nats; what it raises ends the training.
+
+        Notes
+        -----
+        With ``config.privacy.users`` above 0 training is differentially private for each user (`train_privately`):
+        ``privacy`` of the model says what was spent and is saved with it. Then all epochs are run, ``valid`` is only
+        watched, nothing is calibrated, there is no checkpoint and no ``on_epoch``, and items without rows are learned
+        as the others are.
         """
         config = LSTMConfig() if config is None else config
         check_choice("valid_targets", valid_targets, ("all", "last"))
@@ -162,10 +177,22 @@ class LSTMModel(SequenceModel):
         sequences = train.sequences()
         watched = None if valid is None else valid.sequences()
         network = cls.build_network(train, config, seed).to(device)
+        if config.privacy.users:
+            with MetricsWriter(folder) as metrics:
+                record, spent = train_privately(
+                    network,
+                    sequences,
+                    watched,
+                    seed=seed,
+                    metrics=metrics,
+                    show_progress=show_progress,
+                    last_only=last_only,
+                )
+            return cls(network, BehaviourSpace.of(train).without_counts(), record=record, privacy=spent)
         set_cold_items(network, train.item_counts)
         set_value_scale(network, train.value)
         n_negatives = count_of_negatives(config.n_negatives, train.n_items)
-        with MetricsWriter(folder) as metrics:
+        with MetricsWriter(folder if parallel.rank() == 0 else None) as metrics:
             record = train_network(
                 network,
                 sequences,
@@ -194,7 +221,10 @@ class LSTMModel(SequenceModel):
             )
 
     def calibrated(self, valid: Sequences, *, last_only: bool = False) -> LSTMModel:
-        """Return this model with its heads calibrated on ``valid``, or on the last item of each sequence there."""
+        """Return this model with its heads calibrated on ``valid``, or on the last item of each sequence there.
+
+        A privately trained one is private no longer: calibration reads ``valid`` as it is.
+        """
         if len(valid) == 0:
             raise InvalidArgumentError("calibration needs at least one validation sequence, got none")
         calibration = calibrate(self.network, all_targets(self.network, valid, last_only=last_only))
@@ -278,7 +308,9 @@ class LSTMModel(SequenceModel):
 
     def _export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
         arrays = {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
-        content = {"calibration": self.calibration.to_dict()}
+        content: dict[str, Any] = {"calibration": self.calibration.to_dict()}
+        if self.privacy is not None:
+            content["privacy"] = self.privacy.to_dict()
         return config_to_dict(self.config), content, arrays
 
     @classmethod
@@ -294,7 +326,9 @@ class LSTMModel(SequenceModel):
             network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in artifact.arrays.items()})
         except RuntimeError as error:
             raise ArtifactError(f"the weights do not fit the config in the manifest: {error}") from error
-        return cls(network, space, Calibration.from_dict(artifact.content["calibration"]))
+        spent = artifact.content.get("privacy")
+        privacy = None if spent is None else PrivacySpent.from_dict(spent)
+        return cls(network, space, Calibration.from_dict(artifact.content["calibration"]), privacy=privacy)
 
 
 def _check_sizes(artifact: Artifact, parts: tuple[int, int, Tensor, LSTMConfig]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class BehaviourSpace:
             usual_event=int(np.bincount(log.event, minlength=1).argmax()),
             usual_gap=int(np.bincount(sequences.gap[later], minlength=1).argmax()),
         )
+
+    def without_counts(self) -> BehaviourSpace:
+        """Return the space without anything that was counted in a log: every item once, no usual event or gap."""
+        return replace(self, item_counts=np.ones_like(self.item_counts), usual_event=0, usual_gap=0)
 
     def check_log(self, log: InteractionLog) -> None:
         """Raise `CatalogMismatchError` unless ``log`` has the catalogue that the model was fitted on."""

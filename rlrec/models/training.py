@@ -16,6 +16,7 @@ from torch import Tensor
 from rlrec.core.errors import CollapseError, DataError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.data.sequences import Sequences
+from rlrec.models import parallel
 from rlrec.models.checkpoint import Progress, TrainingCheckpoint
 from rlrec.models.config import LSTMConfig
 from rlrec.models.losses import HeadSums, Targets, gather_targets, head_losses
@@ -65,6 +66,8 @@ def train_network(
 ) -> TrainingRecord:
     """Train in place; on return the network is in ``eval`` mode and holds the weights of the best epoch.
 
+    In a torch.distributed group each process takes its part of every batch, and the first one writes the files.
+
     Parameters
     ----------
     valid : Sequences, optional
@@ -86,9 +89,13 @@ def train_network(
         If there is nothing to learn from.
     CollapseError
         If the loss stops being finite.
+    InvalidArgumentError
+        If a sampled softmax is to be trained by several processes.
     """
     if len(train) == 0:
         raise DataError("there are no training sequences; check the split and the log")
+    parallel.check_together(sampled=sampler is not None)
+    is_first = parallel.rank() == 0
     config = network.config
     pieces = cut_long(train, config.max_length)
     network.item_embedding.sparse = sampler is not None
@@ -101,14 +108,16 @@ def train_network(
         if checkpoint is not None and checkpoint.restore(network, optimizers, state):
             _LOGGER.info("%s: continues after epoch %d", name, state.epoch)
             metrics.rewind(state.epoch, f"{name}/")
+        parallel.wait()  # until all have read it: the first one will write it anew, or take it away
         epochs = range(state.epoch + 1, config.n_epochs + 1)
-        bar = progress(epochs, description=f"fit {name}", unit="epoch", show=show_progress)
+        bar = progress(epochs, description=f"fit {name}", unit="epoch", show=show_progress if is_first else False)
         for epoch in bar:
             if watched and epoch - 1 - state.best_epoch >= config.patience:
                 break
+            parallel.seed_epoch(seed, epoch)
             values = {f"{name}/train_loss": _train_epoch(network, pieces, optimizers, state.rng, sampler)}
             if valid is not None and watched:
-                nll = item_nll(network, valid, last_only=last_only)
+                nll = parallel.of_first(item_nll(network, valid, last_only=last_only))
                 state.history.append(nll)
                 values[f"{name}/valid_nll"] = nll
                 bar.set_postfix_str(f"valid {nll:.4f} nats")
@@ -117,14 +126,14 @@ def train_network(
                     state.best_weights = copy.deepcopy(network.state_dict())
             state.epoch = epoch
             metrics.write(epoch, values)
-            if checkpoint is not None:
+            if checkpoint is not None and is_first:
                 checkpoint.save(network, optimizers, state)
             if on_epoch is not None and state.history:
                 on_epoch(epoch, state.history[-1])
         bar.close()
     if state.best_weights is not None:
         network.load_state_dict(state.best_weights)
-    if checkpoint is not None:
+    if checkpoint is not None and is_first:
         checkpoint.remove()
     network.item_embedding.sparse = False
     network.eval()
@@ -144,12 +153,15 @@ def _train_epoch(
     total, n = 0.0, 0
     for index in train.batches(n_tokens=config.batch_tokens, rng=rng):
         network.zero_grad(set_to_none=True)
-        loss = weighted_loss(head_losses(network, gather_targets(network, train.pad(index)), sampler), config)
+        mine, weight = parallel.own_part(index)
+        sums = head_losses(network, gather_targets(network, train.pad(mine)), sampler)
+        loss = weighted_loss(parallel.over_all(sums, weight, network.item_bias.device), config)
         loss.backward()  # type: ignore[no-untyped-call]
+        whole = parallel.add_up(network, loss)
         clip_gradients(network, config.clip_norm)
         for optimizer in optimizers:
             optimizer.step()
-        total, n = total + float(loss.detach()), n + 1
+        total, n = total + float(whole), n + 1
     if not math.isfinite(total):
         raise CollapseError("the training loss is no longer finite; lower learning_rate or clip_norm")
     return total / max(n, 1)

@@ -5,7 +5,16 @@ import itertools
 import numpy as np
 import torch
 
-from rlrec.agents.slates import log_prob_of, sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
+from rlrec.agents.slates import (
+    factored_log_prob,
+    log_prob_of,
+    sample_items_,
+    sample_slates,
+    slate_log_probs,
+    slate_log_probs_and_entropies,
+    top_slates,
+)
+from rlrec.models.sampling import inverse_cdf
 
 LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
 
@@ -68,6 +77,35 @@ def test_the_short_gradient_is_autograds():
     (log_prob_of(ours, item) * weight).sum().backward()
     (expected * weight).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_drawn_item_and_its_probability_are_those_of_a_full_running_sum():
+    logits = 3 * torch.randn(3_000, 203, generator=torch.Generator().manual_seed(2))
+    logits[:, 7] = -torch.inf
+    uniform = torch.rand(3_000, 1, dtype=torch.double, generator=torch.Generator().manual_seed(3))
+    items, log_probs = sample_items_(logits.clone(), uniform)
+    weights = logits.double().softmax(-1)
+    expected = inverse_cdf(weights, uniform.squeeze(1))
+    assert (items.squeeze(1) == expected).double().mean() > 0.999  # single precision may tip one on an edge
+    assert not (items == 7).any()
+    torch.testing.assert_close(log_probs, weights.gather(1, items).log().squeeze(1).float(), atol=1e-5, rtol=1e-5)
+    assert torch.equal(sample_slates(logits, uniform), items)
+
+
+def test_the_factored_value_and_gradient_are_autograds():
+    generator = torch.Generator().manual_seed(4)
+    rows, frozen, learned = (
+        torch.randn(*shape, dtype=torch.double, generator=generator) for shape in ((6, 5), (9, 3), (9, 2))
+    )
+    item, weight = torch.tensor([[0], [1], [3], [1], [8], [5]]), torch.randn(6, dtype=torch.double, generator=generator)
+    ours, theirs = ([tensor.clone().requires_grad_() for tensor in (rows, learned)] for _ in range(2))
+    expected = (theirs[0] @ torch.cat([frozen, theirs[1]], 1).T).log_softmax(-1).gather(1, item).squeeze(1)
+    got = factored_log_prob(ours[0], frozen, ours[1], item)
+    torch.testing.assert_close(got, expected)
+    (got * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for mine, autograds in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, autograds.grad)
 
 
 def test_the_top_slate_gives_ties_to_the_lower_index():

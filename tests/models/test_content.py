@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.core.errors import DataError, InvalidArgumentError, MissingExtraError
 from rlrec.data.catalog import ItemCatalog
 from rlrec.data.features import FeatureTable, Text
 from rlrec.data.log import InteractionLog
@@ -60,3 +62,40 @@ def test_a_catalogue_tells_items_apart_or_not():
     assert tells_apart(shop(colour=["red", "blue", "red", "blue"]).catalog)
     blank = FeatureTable({"name": Text(np.array(["", " ", "", ""], dtype=object))}, 4)
     assert not tells_apart(ItemCatalog(shop().catalog.vocabulary, blank))
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """Close every door out: no socket connects, and no cache of an earlier download is in the home."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("text embeddings reached for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def read(*words: str, text: str) -> ContentModel:
+    log = shop()
+    table = FeatureTable({"name": Text(np.array(words, dtype=object))}, 4)
+    log = replace(log, catalog=ItemCatalog(log.catalog.vocabulary, table))
+    return ContentModel.fit(log, config=ContentConfig(text=text))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_embeddings_find_another_word_for_the_same_thing():
+    pytest.importorskip("wordllama")
+    words = ("red dress", "garden hose", "scarlet gown", "")
+    near = read(*words, text="embeddings")
+    assert near.recommend([["a"]], k=1, exclude_seen=True).tolist() == [["c"]]
+    scores = near.scores(near.histories([["a"]]))[0]
+    assert scores[0] == pytest.approx(1.0)
+    assert scores[3] == 0.0  # nothing is said of it
+    assert read(*words, text="tfidf").scores(near.histories([["a"]]))[0, 2] == 0.0  # no word is shared
+
+
+def test_embeddings_without_the_extra_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(MissingExtraError, match=r"needs the package 'wordllama'; .*pip install 'rlrec\[text\]'"):
+        read("a", "b", "c", "d", text="embeddings")

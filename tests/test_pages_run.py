@@ -1,0 +1,78 @@
+"""Every command of the documentation is run as it stands there, page by page, in a folder that has its files.
+
+`make test-pages` runs this; it takes as long as a reader who types everything. What cannot run without a network, or is
+a `make` target itself, is named in `ELSEWHERE` with what runs it instead.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rlrec
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ELSEWHERE = {
+    "make": "the target itself",
+    "pip install": "CONTRIBUTING.md, before a release; `make` installs the same extras",
+    "rlrec data download": "tests/data/test_download.py, from a server of its own",
+    "python benchmarks/": "make bench-quick",
+}
+
+
+def lines_of(page: Path) -> list[str]:
+    """Return the commands in the page's console blocks, comments cut; a backslash joins lines."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.join(words) for words in (shlex.split(line, comments=True) for line in lines) if words]
+
+
+def runnable(page: Path) -> list[str]:
+    """Return the commands that this file runs."""
+    return [line for line in lines_of(page) if not line.startswith(tuple(ELSEWHERE))]
+
+
+def programs(page: Path) -> dict[str, str]:
+    """Return the page's blocks of Python that begin with the name of their file."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = ((re.match(r"# (\w+\.py)\n", block), block) for block in blocks)
+    return {name[1]: block for name, block in named if name}
+
+
+def prepare(folder: Path, page: Path) -> None:
+    """Write the files that the pages speak of."""
+    for name, program in programs(page).items():
+        (folder / name).write_text(program, encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "assets" / "teeladen.csv", folder)
+    clicks = rlrec.load_log("builtin:eshop2008").to_pandas().head(6_000)
+    clicks.to_csv(folder / "clicks.csv", index=False)
+    names = {"user_id": "customer", "item_id": "sku", "timestamp": "bought_at"}
+    clicks[list(names)].rename(columns=names).to_csv(folder / "orders.csv", index=False)
+    (folder / "doctor.toml").write_text("", encoding="utf-8")
+
+
+def test_every_command_is_run_here_or_said_to_be_run_elsewhere():
+    others = [line for page in PAGES for line in lines_of(page) if line not in runnable(page)]
+    assert others
+    for line in others:
+        assert any(line.startswith(start) for start in ELSEWHERE), line
+    assert sum(len(runnable(page)) for page in PAGES) > 30
+
+
+@pytest.mark.pages
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch):
+    prepare(tmp_path, page)
+    monkeypatch.chdir(tmp_path)
+    for line in runnable(page):
+        program, *args = shlex.split(line)
+        module = {"rlrec": "rlrec", "torchrun": "torch.distributed.run"}[program]
+        done = subprocess.run([sys.executable, "-m", module, *args], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
