@@ -15,7 +15,8 @@ import numpy as np
 import rlrec
 from rlrec.agents.baselines import GreedyPolicy
 from rlrec.agents.logged_q import train_logged_q
-from rlrec.agents.off_policy import LoggedSteps, clone_behavior, train_off_policy
+from rlrec.agents.logged_steps import LoggedSteps
+from rlrec.agents.off_policy import clone_behavior, train_off_policy
 from rlrec.agents.offline_config import CQLConfig, OfflineConfig, SQNConfig
 from rlrec.core.protocols import Policy
 from rlrec.envs.vector import RecommendationVectorEnv, make_vec

@@ -8,6 +8,9 @@ the guide were designed. CPU seconds are of this process, torch on one thread.
     python benchmarks/bench_gan.py --json --data ml-100k --out benchmarks/results
     python benchmarks/bench_gan.py --json --data builtin:eshop2008 --seeds 101 --out benchmarks/results
     python benchmarks/bench_gan.py --json --data ml-100k --augmentation --out benchmarks/results
+
+With ``--par-python`` SDV's PAR (`par_worker.py`, in an environment of its own) stands beside ours, without it null;
+with ``--par-only``, too, it stands beside the maximum-likelihood start alone, on the first seed.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from gan_measures import Measures, interval, over_seeds
+from gan_others import beside, costs, par, par_alone
 from record import record
 
 import rlrec
@@ -72,7 +76,9 @@ def prepare(log: InteractionLog) -> InteractionLog:
     return log.select(np.isin(log.user, kept), name=log.name)
 
 
-def run(log: InteractionLog, seed: int, *, quick: bool, variants: bool) -> dict[str, Any]:
+def run(
+    log: InteractionLog, seed: int, *, quick: bool, variants: bool, par_python: str | None = None
+) -> dict[str, Any]:
     """Train a GAN and its control on one split and measure every arm."""
     parts = split(log, seed)
     train, valid, _ = parts
@@ -105,6 +111,9 @@ def run(log: InteractionLog, seed: int, *, quick: bool, variants: bool) -> dict[
     speed = n_timed / (time.process_time() - begun)
     if variants:
         table |= measure_variants(parts, init, config, found, n, seed)
+    other = par(par_python, train.sequences(), seed=seed, quick=quick)
+    if other is not None:
+        table |= beside(found, {"par": other[0], "kept": gan.draw(n, seed=seed + 1), "real": parts[1].sequences()})
     return {
         "seed": seed,
         "n": found.n,
@@ -114,6 +123,7 @@ def run(log: InteractionLog, seed: int, *, quick: bool, variants: bool) -> dict[
         "train_cpu_s": seconds,
         "mle_cpu_s": mle_seconds,
         "sequences_per_cpu_s": speed,
+        "par": None if other is None else other[1],
         "table": table,
     }
 
@@ -140,6 +150,7 @@ def summed_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "table": over_seeds([run["table"] for run in runs]),
         "speed": {name: interval([run[name] for run in runs]) for name in plain},
+        "par": costs(runs),
         "runs": [{name: value for name, value in run.items() if name != "table"} for run in runs],
     }
 
@@ -198,7 +209,13 @@ def line(results: dict[str, Any]) -> dict[str, Any]:
     real = {name: table["real"][f"auc_{name}"]["value"] for name in ("gbdt", "gru", "logistic")}
     fast = {name: speed[name]["value"] for name in ("train_cpu_s", "sequences_per_cpu_s")}
     others = [name for name in table if name not in ("kept", "real")]
-    return fast | short("kept") | {"auc_real": real} | {name: short(name) for name in others}
+    speed_of_par = None if results["par"] is None else results["par"]["sequences_per_cpu_s"]["value"]
+    return (
+        fast
+        | short("kept")
+        | {"auc_real": real, "par_sequences_per_cpu_s": speed_of_par}
+        | {name: short(name) for name in others}
+    )
 
 
 def main() -> None:
@@ -209,12 +226,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the record, written anew after each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--variants", type=int, default=1, help="seeds with the other rewards and discriminators")
+    parser.add_argument("--par-python", help="the python of an environment that has deepecho; left out: null")
+    parser.add_argument("--par-only", action="store_true", help="only PAR, beside the start and real sequences")
     parser.add_argument("--augmentation", action="store_true", help="the augmentation table instead")
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200, 400], help="its training users")
     options = parser.parse_args()
     log = rlrec.load_log(options.data)
     label = log.name.removeprefix("builtin:")
     log, seeds = prepare(log), options.seeds[:1] if options.quick else options.seeds
+    if options.par_only:
+        found = par_alone(split(log, seeds[0]), MODEL, options.par_python, seed=seeds[0], quick=options.quick)
+        if options.out is not None and not options.quick:
+            record(f"bench_gan-{label}-par", found, options.out, seed=seeds[0])
+        print(json.dumps(found))
+        return
     runs: list[dict[str, Any]] = []
     results: dict[str, Any] = {"data": log.name}
     for step in (options.sizes[:1] if options.quick else options.sizes) if options.augmentation else seeds:
@@ -222,7 +247,8 @@ def main() -> None:
             done = results.get("augmentation", {}) | augmentation(log, (step,), tuple(seeds))
             results["augmentation"] = done
         else:
-            runs.append(run(log, step, quick=options.quick, variants=len(runs) < options.variants))
+            first = len(runs) < options.variants
+            runs.append(run(log, step, quick=options.quick, variants=first, par_python=options.par_python))
             results |= summed_up(runs)
         if options.out is not None and not options.quick:
             name = f"bench_gan-{label}" + ("-augmentation" if options.augmentation else "")

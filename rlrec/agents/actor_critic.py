@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlrec.agents.observation import interest_in
+from rlrec.agents.observation import interest_in, masked
+from rlrec.agents.slates import log_prob_of
 
 
 class ActorCritic(nn.Module, ABC):
@@ -21,6 +22,10 @@ class ActorCritic(nn.Module, ABC):
     @abstractmethod
     def values(self, observation: Any) -> Tensor:
         """Return the expected return from here, (B,)."""
+
+    def log_probs_of(self, observation: Any, items: Tensor) -> Tensor:
+        """Return the log probabilities of ``items`` (B, 1) of actions, the observation's mask obeyed, (B,)."""
+        return log_prob_of(masked(self.logits(observation), observation), items)
 
 
 class PlainActorCritic(ActorCritic):

@@ -13,12 +13,12 @@ from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.config import (
     A2CConfig,
     AgentConfig,
-    ContinuousConfig,
     DQNConfig,
     MaskablePPOConfig,
     PPOConfig,
     QRDQNConfig,
 )
+from rlrec.agents.continuous_config import ContinuousConfig
 from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.q_networks import QNetwork
 from rlrec.agents.sb3 import SB3VecEnv

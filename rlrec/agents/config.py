@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from rlrec.agents.continuous_config import DDPGConfig, SACConfig, TD3Config
 from rlrec.core.checks import check_at_least, check_between, check_choice, check_positive
+
+
+def _check_share(name: str, value: float) -> None:
+    check_positive(name, value)
+    check_between(name, value, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +41,11 @@ class PPOConfig:
     clip_range: float = 0.2
     """The probability ratio is clipped to 1 -+ this (PPO's paper)."""
     ent_coef: float = 0.0
-    """Weight of the entropy bonus at the start; it falls linearly to 0. The user model already spreads the choice, so
+    """Weight of the entropy bonus at the start; it falls linearly. The user model already spreads the choice, so
     none is needed where there is one (chosen here)."""
+    ent_fraction: float = 0.8
+    """Share of the training over which the entropy bonus falls to 0; the rest settles on the best (chosen here: with 1
+    it is gone only when the learning rate is, and good items stay mixed with better ones)."""
     vf_coef: float = 0.1
     """Weight of the value loss; returns are of the order of 10, so their squares are large (chosen here)."""
     max_grad_norm: float = 5.0
@@ -60,6 +69,7 @@ class PPOConfig:
             check_positive(name, getattr(self, name))
         for name in ("ent_coef", "vf_coef", "target_kl"):
             check_at_least(name, getattr(self, name), 0.0)
+        _check_share("ent_fraction", self.ent_fraction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +88,9 @@ class A2CConfig:
     learning_rate: float = 1e-3
     """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
     ent_coef: float = 0.0
-    """Weight of the entropy bonus at the start; it falls linearly to 0."""
+    """Weight of the entropy bonus at the start; it falls linearly."""
+    ent_fraction: float = 0.8
+    """Share of the training over which the entropy bonus falls to 0; see `PPOConfig`."""
     vf_coef: float = 0.1
     """Weight of the value loss."""
     max_grad_norm: float = 5.0
@@ -102,6 +114,7 @@ class A2CConfig:
             check_positive(name, getattr(self, name))
         for name in ("ent_coef", "vf_coef"):
             check_at_least(name, getattr(self, name), 0.0)
+        _check_share("ent_fraction", self.ent_fraction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,68 +210,5 @@ class SlateQConfig(DQNConfig):
         check_positive("kappa", self.kappa)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContinuousConfig:
-    """What `TD3Config` and `SACConfig` share: agents that answer with a vector near which items are looked up.
-
-    They train on environments with ``nearest=NearestItems...`` and see the interest vector alone.
-    """
-
-    algorithm: ClassVar[str] = "continuous"
-    total_steps: int = 200_000
-    """Environment steps to train for, summed over the parallel users."""
-    buffer_size: int = 100_000
-    """Steps remembered; two interest vectors and an item's vector each."""
-    learning_starts: int = 4_096
-    """Steps with random items before the first update (chosen here)."""
-    batch_size: int = 512
-    """Steps in an update (chosen here)."""
-    gradient_steps: int = 4
-    """Updates after each step of all parallel users (chosen here)."""
-    target_rate: float = 0.005
-    """Share of the networks that moves into their targets at an update (TD3's paper)."""
-    gamma: float = 0.99
-    """Discount of a step."""
-    learning_rate: float = 1e-3
-    """Adam's step size at the start; it falls linearly to 0 (chosen here)."""
-    n_nearest: int = 10
-    """Items near the point among which the critic picks (Wolpertinger); 1 takes the nearest."""
-    temperature: float = 0.05
-    """Of the softmax of values from which the trained policy draws, reward units (chosen here)."""
-    hidden_size: int = 64
-    """Units of the hidden layers of actor and critics."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        for name in ("total_steps", "buffer_size", "batch_size", "gradient_steps", "n_nearest", "hidden_size"):
-            check_at_least(name, getattr(self, name), 1)
-        check_at_least("learning_starts", self.learning_starts, 0)
-        for name in ("gamma", "target_rate"):
-            check_between(name, getattr(self, name), 0.0, 1.0)
-        for name in ("learning_rate", "target_rate", "temperature"):
-            check_positive(name, getattr(self, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TD3Config(ContinuousConfig):
-    """Twin delayed deterministic policy gradient (Fujimoto et al. 2018)."""
-
-    algorithm: ClassVar[str] = "td3"
-    noise: float = 0.1
-    """Standard deviation of what is added to each coordinate of a point, in exploring and in targets (chosen here)."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        super().__post_init__()
-        check_at_least("noise", self.noise, 0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SACConfig(ContinuousConfig):
-    """Soft actor-critic (Haarnoja et al. 2018), its temperature of entropy tuned by SB3."""
-
-    algorithm: ClassVar[str] = "sac"
-
-
-AgentConfig = PPOConfig | A2CConfig | DQNConfig | TD3Config | SACConfig
+AgentConfig = PPOConfig | A2CConfig | DQNConfig | TD3Config | DDPGConfig | SACConfig
 """Whatever `rlrec.agents.training.train_agent` can train with; those of sb3-contrib are kinds of PPO and DQN."""

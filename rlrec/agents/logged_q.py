@@ -21,20 +21,19 @@ References
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rlrec.agents.logged_fit import fit_to_log, n_actions_of, network_or_residual
 from rlrec.agents.logged_networks import TwoHeadNetwork
-from rlrec.agents.off_policy import LoggedSteps
-from rlrec.agents.offline_config import CQLConfig, LoggedQConfig, SQNConfig
-from rlrec.agents.policies import AgentPolicy, build_network
+from rlrec.agents.logged_steps import LoggedSteps
+from rlrec.agents.offline_config import CQLConfig, SQNConfig
+from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.q_networks import QNetwork
-from rlrec.core.errors import CollapseError, InvalidArgumentError, InvalidTypeError
-from rlrec.core.progress import progress
+from rlrec.core.errors import InvalidTypeError
 from rlrec.models.base import SequenceModel
 from rlrec.models.threads import torch_seed, torch_threads
 
@@ -105,31 +104,21 @@ def train_logged_q(
     """
     config = SQNConfig() if config is None else config
     with torch_seed(seed), torch_threads(1):
-        if network is None:
-            if observer is None:
-                raise InvalidArgumentError("give an observer, or a network to train")
-            built = build_network(observer, config)
-            assert isinstance(built, QNetwork)
-            network = built
-        if isinstance(config, SQNConfig) and not isinstance(network, TwoHeadNetwork):
-            raise InvalidTypeError(f"SQN trains a TwoHeadNetwork, got a {type(network).__name__}")
-        _Learner(network, steps, config, seed).run(show_progress)
-        with torch.no_grad():
-            n_actions = network.q_values(torch.from_numpy(steps.observation[:1])).shape[1]
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        raise CollapseError(
-            f"{config.algorithm.upper()}'s weights are no longer finite; lower learning_rate and train again"
-        )
-    return AgentPolicy(network, observer, config, seed=seed, n_items=n_actions)
+        trained = network_or_residual(network, observer, config)
+        assert isinstance(trained, QNetwork)
+        if isinstance(config, SQNConfig) and not isinstance(trained, TwoHeadNetwork):
+            raise InvalidTypeError(f"SQN trains a TwoHeadNetwork, got a {type(trained).__name__}")
+        _Learner(trained, steps, config, seed).run(show_progress)
+        n_actions = n_actions_of(trained, steps)
+    return AgentPolicy(trained, observer, config, seed=seed, n_items=n_actions)
 
 
 class _Learner:
-    """Passes over the log."""
+    """The loss of a batch, and a slow copy of the network."""
 
-    def __init__(self, network: QNetwork, steps: LoggedSteps, config: LoggedQConfig, seed: int) -> None:
+    def __init__(self, network: QNetwork, steps: LoggedSteps, config: SQNConfig | CQLConfig, seed: int) -> None:
         self.network, self.config = network.train(), config
         self.target = copy.deepcopy(network)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         self.rng = np.random.default_rng(seed)
         self.observation, self.action = torch.from_numpy(steps.observation), torch.from_numpy(steps.action)
         self.reward = torch.from_numpy(steps.reward).float()
@@ -138,27 +127,20 @@ class _Learner:
 
     def run(self, show_progress: bool | None) -> None:
         """Train for ``n_epochs``."""
-        config, n = self.config, len(self.action)
-        bar: Any = progress(
-            description=getattr(config, "algorithm", "Q").upper(),
-            total=config.n_epochs,
-            unit="epoch",
+        fit_to_log(
+            self.network,
+            self._loss,
+            self.config,
+            n_steps=len(self.action),
+            rng=self.rng,
+            name=self.config.algorithm.upper(),
             show=show_progress,
+            after_update=self._follow,
         )
-        with bar:
-            for _ in range(config.n_epochs):
-                for batch in np.array_split(self.rng.permutation(n), max(n // config.batch_size, 1)):
-                    self._update(batch)
-                bar.update(1)
 
-    def _update(self, batch: NDArray[np.int64]) -> None:
-        self.optimizer.zero_grad()
-        self._loss(batch).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
-        self.optimizer.step()
-        with torch.no_grad():
-            for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, self.config.target_rate)
+    def _follow(self) -> None:
+        for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
+            slow.lerp_(fast, self.config.target_rate)
 
     def _loss(self, batch: NDArray[np.int64]) -> Tensor:
         config, seen, action = self.config, self.observation[batch], self.action[batch]

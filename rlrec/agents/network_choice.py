@@ -8,7 +8,8 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic, PlainActorCritic
-from rlrec.agents.config import AgentConfig, ContinuousConfig, DQNConfig, QRDQNConfig
+from rlrec.agents.config import AgentConfig, DQNConfig, QRDQNConfig
+from rlrec.agents.continuous_config import ContinuousConfig
 from rlrec.agents.policies import build_network
 from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.q_networks import PlainQNetwork, PlainQuantileNetwork

@@ -10,6 +10,7 @@ trial and error needs far more steps: on eshop2008 a plain categorical head reac
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from rlrec.agents.actor_critic import ActorCritic, mlp
 from rlrec.agents.observation import interest_in
+from rlrec.agents.slates import factored_log_prob
 from rlrec.core.errors import InvalidTypeError
 from rlrec.models.base import SequenceModel
 from rlrec.models.counting import CountingModel
@@ -31,8 +33,8 @@ class LSTMForecast(nn.Module):
 
     query: Tensor
     query_bias: Tensor
-    items: Tensor
-    item_bias: Tensor
+    table: Tensor
+    """(I, E + 1): the items' vectors, then their biases."""
     start: Tensor
 
     def __init__(self, observer: LSTMModel) -> None:
@@ -43,23 +45,25 @@ class LSTMForecast(nn.Module):
             frozen = {
                 "query": network.to_item.weight,
                 "query_bias": network.to_item.bias,
-                "items": network.item_vectors(),
-                "item_bias": network.item_bias,
+                "table": torch.cat([network.item_vectors(), network.item_bias.unsqueeze(1)], dim=1),
                 "start": network.start_hidden[-1],
             }
         for name, tensor in frozen.items():
             self.register_buffer(name, tensor.detach().clone(), persistent=False)
 
-    def scores(self, interest: Tensor) -> Tensor:
-        """Return log probabilities up to a number for each row, (B, I): all that a policy's softmax needs.
+    def query_of(self, interest: Tensor) -> Tensor:
+        """Return what times the table gives the scores, (B, E + 1).
 
         The calibrated scale goes into the query and not over the catalogue; the interest before any behaviour, which
         has a scale of its own, is known by its value.
         """
         at_start = (interest == self.start).all(-1, keepdim=True)
         scale = torch.where(at_start, self.first_scale, self.item_scale)  # (B, 1)
-        query = (interest @ self.query.T + self.query_bias) * scale
-        return torch.addmm(scale * self.item_bias, query, self.items.T)
+        return torch.cat([torch.addmm(self.query_bias, interest, self.query.T) * scale, scale], dim=1)
+
+    def scores(self, interest: Tensor) -> Tensor:
+        """Return log probabilities up to a number for each row, (B, I): all that a policy's softmax needs."""
+        return self.query_of(interest) @ self.table.T
 
     def forward(self, interest: Tensor) -> Tensor:
         """Return log probabilities."""
@@ -114,8 +118,22 @@ class ResidualActorCritic(ActorCritic):
     def logits(self, observation: Any) -> Tensor:
         """Return the actor's logits, (B, I), up to a number for each row."""
         interest = interest_in(observation)
-        learned = torch.addmm(self.item_bonus, self.correction(interest), self.item_correction.T)
-        return torch.addcmul(learned, self.forecast.scores(interest), self.log_alpha.exp())
+        if isinstance(self.forecast, LSTMForecast):
+            known = (self.log_alpha.exp() * self.forecast.query_of(interest)) @ self.forecast.table.T
+        else:
+            known = self.log_alpha.exp() * self.forecast.scores(interest)
+        # In place: memory for another (B, I) costs more than the sums in it.
+        return known.addmm_(self.correction(interest), self.item_correction.T).add_(self.item_bonus)
+
+    def log_probs_of(self, observation: Any, items: Tensor) -> Tensor:
+        """Return the log probabilities of ``items`` (B, 1), (B,); without a mask no logits are kept for them."""
+        if isinstance(observation, Mapping) or not isinstance(self.forecast, LSTMForecast):
+            return super().log_probs_of(observation, items)
+        query, table = self.forecast.query_of(observation), self.forecast.table
+        hidden = self.correction(observation)  # (B, rank)
+        hidden = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
+        learned = torch.cat([self.item_correction, self.item_bonus.unsqueeze(1)], dim=1)  # (I, rank + 1)
+        return factored_log_prob(query, table, self.log_alpha.exp(), hidden, learned, items)
 
     def values(self, observation: Any) -> Tensor:
         """Return the expected return from here, (B,)."""

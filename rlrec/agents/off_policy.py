@@ -17,8 +17,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -27,88 +26,13 @@ from torch import Tensor
 
 from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.config import PPOConfig
+from rlrec.agents.logged_fit import fit_to_log, n_actions_of, network_or_residual
+from rlrec.agents.logged_steps import LoggedSteps
 from rlrec.agents.offline_config import OfflineConfig
-from rlrec.agents.policies import AgentPolicy, build_network
-from rlrec.core.errors import CollapseError, InvalidArgumentError, MissingPropensityError
-from rlrec.core.progress import progress
-from rlrec.data.trajectories import Trajectories
+from rlrec.agents.policies import AgentPolicy
+from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
 from rlrec.models.base import SequenceModel
 from rlrec.models.threads import torch_seed, torch_threads
-
-
-@dataclass(frozen=True, eq=False)
-class LoggedSteps:
-    """Steps of a logging policy, flat: N of them, episodes one after another."""
-
-    observation: NDArray[np.float32]
-    """(N, D) what was known."""
-    action: NDArray[np.int64]
-    """(N,) the item shown."""
-    reward: NDArray[np.float64]
-    """(N,) what came of it."""
-    start: NDArray[np.bool_]
-    """(N,) True at the first step of an episode."""
-    behavior_probs: NDArray[np.float64] | None = None
-    """(N,) probability with which the logging policy showed it; behaviour cloning does without."""
-
-    def __post_init__(self) -> None:
-        """Refuse columns that do not fit together."""
-        n = len(self.action)
-        columns: dict[str, NDArray[Any]] = {"observation": self.observation, "reward": self.reward, "start": self.start}
-        if self.behavior_probs is not None:
-            columns["behavior_probs"] = self.behavior_probs
-        for name, column in columns.items():
-            if len(column) != n:
-                raise InvalidArgumentError(f"{name} must have one row for each of the {n} actions, got {len(column)}")
-        if n == 0 or not self.start[0]:
-            raise InvalidArgumentError(
-                "logged steps must begin with the first step of an episode, start[0] is not True"
-            )
-
-    @classmethod
-    def from_trajectories(cls, episodes: Trajectories) -> LoggedSteps:
-        """Return the steps of collected episodes of single items, whose observations were kept.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If slates hold more than one item, or observations were not kept.
-        """
-        if episodes.slate_size != 1:
-            raise InvalidArgumentError(f"learning from a log needs single items, got slates of {episodes.slate_size}")
-        if episodes.observation is None:
-            raise InvalidArgumentError("the episodes hold no observations; collect them with keep_observations=True")
-        start = np.zeros(episodes.n_steps, np.bool_)
-        start[episodes.offsets[:-1]] = True
-        log_probs = episodes.behavior_log_probs
-        return cls(
-            observation=episodes.observation,
-            action=episodes.slate[:, 0],
-            reward=episodes.reward,
-            start=start,
-            behavior_probs=None if log_probs is None else np.exp(log_probs[:, 0]),
-        )
-
-    def transitions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the row that follows each step, (N,), and whether it was its episode's last, (N,).
-
-        A last step is followed by itself; nothing of it should be used.
-        """
-        terminal = np.append(self.start[1:], True)
-        return np.arange(len(self.action)) + ~terminal, terminal
-
-    def returns(self, gamma: float) -> NDArray[np.float64]:
-        """Return the discounted return from each step to the end of its episode, (N,)."""
-        first = np.flatnonzero(self.start)
-        lengths = np.diff(np.append(first, len(self.action)))
-        place = np.arange(len(self.action)) - np.repeat(first, lengths)
-        padded = np.zeros((len(first), int(lengths.max()) + 1))
-        row = np.repeat(np.arange(len(first)), lengths)
-        padded[row, place] = self.reward
-        for t in range(padded.shape[1] - 2, -1, -1):  # over time, for all episodes at once
-            padded[:, t] += gamma * padded[:, t + 1]
-        returns: NDArray[np.float64] = padded[row, place]
-        return returns
 
 
 def top_k_weight(probs: Tensor, k: int) -> Tensor:
@@ -205,34 +129,21 @@ def _train(
     steps: LoggedSteps,
     config: OfflineConfig,
     network: ActorCritic | None,
-    loss_of: Any,
+    loss_of: Callable[[Tensor, NDArray[np.int64]], Tensor],
     seed: int,
     show_progress: bool | None,
     name: str,
 ) -> AgentPolicy:
     agent_config = PPOConfig(alpha_init=config.alpha_init, rank=config.rank, hidden_size=config.hidden_size)
+    observation, action = torch.from_numpy(steps.observation), torch.from_numpy(steps.action).unsqueeze(1)
     with torch_seed(seed), torch_threads(1):
-        if network is None:
-            if observer is None:
-                raise InvalidArgumentError("give an observer, or a network to train")
-            network = build_network(observer, agent_config)
-        network.train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-        observation, action = torch.from_numpy(steps.observation), torch.from_numpy(steps.action)
-        rng = np.random.default_rng(seed)
-        bar: Any = progress(description=name, total=config.n_epochs, unit="epoch", show=show_progress)
-        with bar:
-            for _ in range(config.n_epochs):
-                for batch in np.array_split(rng.permutation(len(action)), max(len(action) // config.batch_size, 1)):
-                    log_probs = network.logits(observation[batch]).log_softmax(-1)
-                    shown = log_probs.gather(1, action[batch].unsqueeze(1)).squeeze(1)
-                    loss = loss_of(shown, batch)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-                    optimizer.step()
-                bar.update(1)
-        n_actions = log_probs.shape[1]
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        raise CollapseError(f"{name}'s weights are no longer finite; lower learning_rate and train again")
-    return AgentPolicy(network, observer, agent_config, seed=seed, n_items=n_actions)
+        trained = network_or_residual(network, observer, agent_config)
+
+        def loss(batch: NDArray[np.int64]) -> Tensor:
+            return loss_of(trained.log_probs_of(observation[batch], action[batch]), batch)
+
+        fit_to_log(
+            trained, loss, config, n_steps=len(action), rng=np.random.default_rng(seed), name=name, show=show_progress
+        )
+        n_actions = n_actions_of(trained, steps)
+    return AgentPolicy(trained, observer, agent_config, seed=seed, n_items=n_actions)

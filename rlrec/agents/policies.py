@@ -14,15 +14,13 @@ from rlrec.agents.actor_critic import ActorCritic, CandidateActorCritic
 from rlrec.agents.config import (
     A2CConfig,
     AgentConfig,
-    ContinuousConfig,
     DQNConfig,
     MaskablePPOConfig,
     PPOConfig,
     QRDQNConfig,
-    SACConfig,
     SlateQConfig,
-    TD3Config,
 )
+from rlrec.agents.continuous_config import ContinuousConfig, DDPGConfig, SACConfig, TD3Config
 from rlrec.agents.logged_networks import ResidualTwoHeadNetwork
 from rlrec.agents.logit_policy import LogitPolicy
 from rlrec.agents.networks import ResidualActorCritic, forecast_of
@@ -51,6 +49,7 @@ CONFIGS: dict[str, type[PolicyConfig]] = {
         MaskablePPOConfig,
         QRDQNConfig,
         TD3Config,
+        DDPGConfig,
         SACConfig,
         SlateQConfig,
         SQNConfig,
@@ -204,7 +203,7 @@ def build_network(
 ) -> ActorCritic:
     """Return an untrained network: the user model, sharpened, or for DQN its probabilities as values.
 
-    ``vectors`` (I, E) is the item space of TD3 and SAC, by default the observer's own.
+    ``vectors`` (I, E) is the item space of TD3, DDPG and SAC, by default the observer's own.
     """
     if isinstance(config, ContinuousConfig):
         return ProtoNetwork(

@@ -1,4 +1,4 @@
-"""A `ProtoNetwork` in the dress that stable-baselines3's TD3 and SAC train; what is done is always an item."""
+"""A `ProtoNetwork` in the dress that stable-baselines3's TD3, DDPG and SAC train; what is done is always an item."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3 import SAC, TD3
+from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import Actor as SACActor
 from stable_baselines3.sac.policies import SACPolicy
@@ -16,7 +16,7 @@ from stable_baselines3.td3.policies import Actor as TD3Actor
 from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 
-from rlrec.agents.config import SACConfig, TD3Config
+from rlrec.agents.continuous_config import ContinuousConfig, DDPGConfig, SACConfig, TD3Config
 from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.sb3 import SB3VecEnv
 
@@ -82,7 +82,7 @@ class _NoisyPolicy(_TakesProto, SACPolicy):
 
 
 class _Resolving:
-    """A mixin in front of TD3 and SAC: points become the item that the critic picks, and its vector is remembered."""
+    """A mixin in front of TD3, DDPG and SAC: points become the item that the critic picks, and it is remembered."""
 
     proto: ProtoNetwork
     noise: float
@@ -109,11 +109,15 @@ class _ResolvingTD3(_Resolving, TD3):
     pass
 
 
+class _ResolvingDDPG(_Resolving, DDPG):
+    pass
+
+
 class _ResolvingSAC(_Resolving, SAC):
     pass
 
 
-def continuous_algorithm(network: ProtoNetwork, env: SB3VecEnv, config: TD3Config | SACConfig, seed: int) -> TD3 | SAC:
+def continuous_algorithm(network: ProtoNetwork, env: SB3VecEnv, config: ContinuousConfig, seed: int) -> TD3 | SAC:
     """Return SB3's algorithm, ready to learn; it trains ``network`` in place."""
     shared: dict[str, Any] = {
         "learning_rate": lambda remaining: config.learning_rate * remaining,
@@ -128,10 +132,13 @@ def continuous_algorithm(network: ProtoNetwork, env: SB3VecEnv, config: TD3Confi
         "seed": seed,
         "device": "cpu",
     }
-    algorithm: _ResolvingTD3 | _ResolvingSAC
+    algorithm: _ResolvingTD3 | _ResolvingDDPG | _ResolvingSAC
     if isinstance(config, TD3Config):
         algorithm, noise = _ResolvingTD3(_PointPolicy, env, target_policy_noise=config.noise, **shared), config.noise
+    elif isinstance(config, DDPGConfig):
+        algorithm, noise = _ResolvingDDPG(_PointPolicy, env, **shared), config.noise
     else:
+        assert isinstance(config, SACConfig)
         algorithm, noise = _ResolvingSAC(_NoisyPolicy, env, **shared), 0.0
     algorithm.proto, algorithm.noise = network, noise
     return algorithm

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.observation import masked
-from rlrec.agents.slates import sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
+from rlrec.agents.slates import sample_items_, sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
 
 
 class SlateActing:
@@ -44,10 +44,14 @@ class SlateActing:
     def _build(self: Any, lr_schedule: Schedule) -> None:
         """Take the given network in place of SB3's own."""
         self.actor_critic = self._given.pop()
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        fused = {"fused": True} if issubclass(self.optimizer_class, torch.optim.Adam) else {}  # one pass over weights
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs | fused)
 
     def act(self: Any, logits: Tensor, obs: PyTorchObs, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions (B,) or (B, K), values (B, 1) and log probabilities (B,)."""
+        if self.slate_size == 1 and not deterministic and not logits.requires_grad:
+            items, log_probs = sample_items_(logits, torch.rand(len(logits), 1, dtype=torch.float64))
+            return self.as_actions(items), self.predict_values(obs), log_probs
         slates = self.slates(logits, deterministic)
         return self.as_actions(slates), self.predict_values(obs), slate_log_probs(logits, slates)
 
@@ -90,6 +94,8 @@ class SlatePolicy(SlateActing, ActorCriticPolicy):
 
     def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return values (B, 1), log probabilities (B,) and entropies (B,) of actions taken."""
+        if self.slate_size == 1 and not self.uses_entropy:
+            return self.predict_values(obs), self.actor_critic.log_probs_of(obs, actions.long().view(-1, 1)), None
         return self.judge(self.logits(obs), obs, actions)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:

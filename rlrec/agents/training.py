@@ -60,8 +60,8 @@ def train_agent(
         the same step, with flat observations and discrete actions, gets a plain network.
     config : AgentConfig, optional
         `PPOConfig` (the default), `A2CConfig`, or `DQNConfig` (single items only); with the extra ``contrib``
-        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config` or `SACConfig` where actions are vectors;
-        `SlateQConfig` for slates.
+        `MaskablePPOConfig` and `QRDQNConfig` (single items only); `TD3Config`, `DDPGConfig` or `SACConfig` where
+        actions are vectors; `SlateQConfig` for slates.
     seed : int
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
@@ -147,7 +147,8 @@ class _Watch(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if isinstance(self._config, PPOConfig | A2CConfig):
-            remaining = max(1.0 - self.num_timesteps / self._config.total_steps, 0.0)
+            falling = self._config.ent_fraction * self._config.total_steps
+            remaining = max(1.0 - self.num_timesteps / falling, 0.0)
             self.model.ent_coef = self._config.ent_coef * remaining  # type: ignore[attr-defined]
         log_alpha = getattr(getattr(self.model.policy, "actor_critic", None), "log_alpha", None)
         if log_alpha is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,14 @@ from rlrec.cli.command import BaseCommand
 from rlrec.models.config import LSTMConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rlrec.data.log import InteractionLog
     from rlrec.data.sequences import Sequences
     from rlrec.gan.augmentation import AugmentationResult
+    from rlrec.gan.sampling_config import SamplingConfig
+    from rlrec.models.base import SequenceModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +43,20 @@ class Command(BaseCommand):
     """Share of the sessions, the latest, on which the arms are compared."""
     shares: tuple[float, ...] = (0.5, 1.0, 3.0)
     """Synthetic sequences for each real one that are tried; 0 is always tried."""
-    model: LSTMConfig = field(default_factory=lambda: LSTMConfig(embedding_size=64, hidden_size=96, n_epochs=10))
+    segment: str | None = None
+    """A categorical item feature and its value, such as colour=red: add sessions with half of their items in it alone,
+    and look at such sessions when choosing and comparing."""
+    model: LSTMConfig = field(
+        default_factory=lambda: LSTMConfig(embedding_size=64, hidden_size=96, n_epochs=10, batch_tokens=640)
+    )
     """The model that is trained in each arm, and the generator."""
+
+    def __post_init__(self) -> None:
+        """Refuse what names no segment before anything is read."""
+        from rlrec.core.errors import InvalidArgumentError
+
+        if self.segment is not None and not all(self.segment.partition("=")):
+            raise InvalidArgumentError(f"--segment must be FEATURE=VALUE, got {self.segment!r}")
 
 
 def run(command: Command) -> int:
@@ -48,13 +66,15 @@ def run(command: Command) -> int:
     from rlrec.data.load import load_log
     from rlrec.data.splits import split_by_time
     from rlrec.gan.augmentation import AugmentationConfig, compare_arms
+    from rlrec.gan.segments import segment_items
 
     config = AugmentationConfig(shares=command.shares, model=command.model)
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
+    items = None if command.segment is None else segment_items(log.catalog, *_named(command.segment))
     start_run(command.out, command)
-    synthetic = _generators(train, valid, command)
-    result = compare_arms(train, valid, test, synthetic, config=config, seed=command.seed)
+    synthetic = _generators(train, valid, items, command)
+    result = compare_arms(train, valid, test, synthetic, config=config, seed=command.seed, segment=items)
     write_json(
         command.out / "summary.json",
         {
@@ -62,17 +82,19 @@ def run(command: Command) -> int:
             "augmentation": {
                 "chosen": result.chosen,
                 "share": result.share,
+                "segment": command.segment,
                 "gain": result.gain,
                 "gain_over_more_epochs": result.gain_over("more_epochs"),
                 "gates": result.gates,
                 "valid_ndcg@10": result.valid_ndcg,
                 "test_ndcg@10": {name: found.to_dict() for name, found in result.test_ndcg.items()},
+                "test_ndcg@10_all": {name: found.to_dict() for name, found in result.test_ndcg_all.items()},
             },
             "versions": package_versions(),
             "seed": command.seed,
         },
     )
-    _say(result)
+    _say(result, command.segment)
     if result.share:
         path = command.out / "augmented.parquet"
         _write(train, synthetic[result.chosen], result.share, path)
@@ -80,9 +102,17 @@ def run(command: Command) -> int:
     return 0
 
 
-def _generators(train: InteractionLog, valid: InteractionLog, command: Command) -> dict[str, Sequences]:
+def _named(segment: str) -> tuple[str, str]:
+    feature, _, value = segment.partition("=")
+    return feature, value
+
+
+def _generators(
+    train: InteractionLog, valid: InteractionLog, items: NDArray[np.bool_] | None, command: Command
+) -> dict[str, Sequences]:
+    """Return what each generator draws; with a segment's items (I,), of that segment alone."""
     from rlrec.gan.knobs import fit_sampling
-    from rlrec.gan.sampling import generate_sequences
+    from rlrec.gan.segments import draw_with_share
     from rlrec.models.counting import MarkovModel
     from rlrec.models.lstm import LSTMModel
 
@@ -93,15 +123,24 @@ def _generators(train: InteractionLog, valid: InteractionLog, command: Command) 
     real, watched, sampled = train.sequences(), valid.sequences(), {}
     for name, model in models.items():
         knobs = fit_sampling(model, real, watched, seed=command.seed)
+        draw = partial(_draw, model, knobs, command.seed)
         n = round(max(command.shares) * len(real))
-        sampled[name] = generate_sequences(model, n, seed=command.seed, sampling=knobs)
+        sampled[name] = draw(n, 0) if items is None else draw_with_share(draw, items, n, 1.0)[0]
     return sampled
 
 
-def _say(result: AugmentationResult) -> None:
-    print("test NDCG@10 by what was added to the training rows:")
+def _draw(model: SequenceModel, knobs: SamplingConfig, seed: int, n: int, first: int) -> Sequences:
+    from rlrec.gan.sampling import generate_sequences
+
+    return generate_sequences(model, n, seed=seed, first=first, sampling=knobs)
+
+
+def _say(result: AugmentationResult, segment: str | None) -> None:
+    where = "" if segment is None else f" on the sessions of {segment} (and on all)"
+    print(f"test NDCG@10{where} by what was added to the training rows:")
     for name, found in result.test_ndcg.items():
-        print(f"  {name:12} {found}  {result.gates.get(name, '')}")
+        everybody = "" if segment is None else f"  ({result.test_ndcg_all[name]})"
+        print(f"  {name:12} {found}{everybody}  {result.gates.get(name, '')}")
     if result.share:
         print(f"validation chose {result.share:g} sequences of {result.chosen!r} for each real one: {result.gain:+.1%}")
     else:

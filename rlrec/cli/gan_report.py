@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.core.checks import check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +34,24 @@ class Command(BaseCommand):
     """Share of the sessions, the latest, that everything is compared with."""
     n_probe: int = 3_000
     """Most sessions of each set that are compared."""
+    policies: bool = False
+    """Rank policies built on synthetic users on real ones, too: random, popular, greedy and a small PPO agent."""
+    agent_steps: int = 50_000
+    """Environment steps of that agent, with --policies; 0 leaves it out."""
+
+    def __post_init__(self) -> None:
+        """Refuse a negative number of steps."""
+        check_at_least("agent_steps", self.agent_steps, 0)
 
 
 def run(command: Command) -> int:
     """Judge, write and say where."""
     from rlrec.cli.compare import judged, over_catalog, say
+    from rlrec.cli.policy_ranking import rank_policies, ranking_lines
     from rlrec.cli.runs import drawn_samples, start_run
     from rlrec.core.artifacts import write_json
     from rlrec.data.load import load_log
+    from rlrec.data.splits import split_by_time
     from rlrec.evaluation.report import report_folder
     from rlrec.evaluation.report_details import ReportDetails
 
@@ -53,11 +64,19 @@ def run(command: Command) -> int:
         log, sets, valid=command.valid, test=command.test, n_probe=command.n_probe, seed=command.seed
     )
     summary["title"] = f"How good the synthetic sessions of {log.name} are"
+    lines: list[str] = []
+    if command.policies:
+        train, _, test = split_by_time(log, valid=command.valid, test=command.test)
+        ranked = rank_policies(sets["synthetic"], train, test, n_steps=command.agent_steps, seed=command.seed)
+        summary["policy_ranking"] = {name: found.to_dict() for name, found in ranked.items()}
+        lines = ranking_lines(ranked)
     write_json(command.out / "summary.json", summary)
-    notes = () if command.control else ("No control was given, so nothing here says what an adversary was worth.",)
+    no_control = "No control was given, so nothing here says what an adversary was worth."
+    notes = (*(() if command.control else (no_control,)), *lines)
     ReportDetails(**drawn_samples(samples, log.n_items), licence=log.notes.get("licence"), notes=notes).save(
         command.out
     )
     say(summary)
+    print("".join(f"{line}\n" for line in lines), end="")
     print(report_folder(command.out))
     return 0

@@ -42,6 +42,7 @@ class Alone:
     def suits(vector: RecommendationVectorEnv) -> bool:
         """Return whether nothing is asked that only the vector environment can do."""
         plain = vector.retriever is None and vector.actions.nearest is None and not vector.mask.active
+        plain = plain and not vector.reward.needs_recent
         own = vector.observer is vector.simulator.model and vector.observation_parts == ("interest",)
         return plain and own and can_be_solo(vector.simulator)
 

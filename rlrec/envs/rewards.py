@@ -30,10 +30,13 @@ class Step(NamedTuple):
     days_away: FloatArray | None = None
     """(B,) days until the next visit of those whose visit just ended, infinite for never, NaN for who stays; None where
     an episode is one session."""
+    recent: NDArray[np.int64] | None = None
+    """(B, W) last items of each person, this step's included, the latest first, -1 where there is none; None where
+    nobody keeps them."""
 
 
 class Reward(Protocol):
-    """One term."""
+    """One term; one that looks at ``step.recent`` says so with an attribute ``needs_recent = True``."""
 
     def __call__(self, step: Step) -> FloatArray:
         """Return the term of each person, (B,)."""
@@ -173,6 +176,7 @@ class RewardSum:
         if not np.isfinite(self.weights).all():
             raise InvalidArgumentError(f"weights of rewards must be finite, got {self.weights.tolist()}")
         self._terms = tuple(term for _, term in terms.values())
+        self.needs_recent = any(getattr(term, "needs_recent", False) for term in self._terms)
 
     def __call__(self, step: Step) -> tuple[FloatArray, FloatArray]:
         """Return the rewards (B,) and the unweighted terms (B, n_terms)."""

@@ -241,7 +241,7 @@ class RecommendationVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         same = state.memory if self.observer is self.simulator.model else None
         visible = self._visible.after(responses, self.observer, same)
         ends = end_step(self.simulator, self.observer, state, visible, responses, self._people.rng)
-        rewards, terms = self.reward(Step(slates, responses, ends.days_away))
+        rewards, terms = self.reward(Step(slates, responses, ends.days_away, visible.recent))
         self._last = (slates, responses)
         state, visible, terminated, truncated = ends[:4]
         infos = self._infos(state, responses, terms, slates, ends.days_away)

@@ -33,7 +33,8 @@ def collect(
 
     Slates are drawn here from the policy's ``action_probs``, so that their probabilities are exact and a user's session
     does not depend on the others: the same seed gives the same episodes in any batch. A policy without ``action_probs``
-    is asked for its best action, and the episodes have no propensities.
+    is asked for its best action, and the episodes have no propensities. Where the environment takes points in item
+    space (``nearest=...``), such a policy answers with points, and what was shown is kept.
 
     Parameters
     ----------
@@ -58,31 +59,38 @@ def collect(
     Raises
     ------
     InvalidArgumentError
-        If the environment's observation is not one array, or ``n_users`` is below 1.
+        If the environment's observation is not one array, its actions or the policy's are not items, or ``n_users`` is
+        below 1.
     """
     check_at_least("n_users", n_users, 1)
+    points = isinstance(env.single_action_space, spaces.Box)
+    if points and isinstance(policy, StochasticPolicy):
+        raise InvalidArgumentError(
+            "policy draws items, and this env takes points in item space; collect from one made without nearest=..."
+        )
     rows = view_for(policy, env, n_users)
     if not isinstance(rows.single_observation_space, spaces.Box):
         raise InvalidArgumentError(
             "env must give one array as observation to collect from, got "
             f"{type(rows.single_observation_space).__name__}; leave out its other parts"
         )
-    chooser = _Chooser(policy, rows.slate_size, CounterRng(seed).child(_LANE), draw or PlackettLuce())
+    chooser = _Chooser(policy, rows, CounterRng(seed).child(_LANE), draw or PlackettLuce())
     return _collect(rows, chooser, n_users, seed, keep_observations)
 
 
 class _Chooser:
     """Asks the policy and keeps the odds."""
 
-    def __init__(self, policy: Policy, slate_size: int, rng: CounterRng, draw: SlateDraw) -> None:
-        self._policy, self._size, self._rng, self._draw = policy, slate_size, rng, draw
+    def __init__(self, policy: Policy, env: RecommendationVectorEnv, rng: CounterRng, draw: SlateDraw) -> None:
+        self._policy, self._size, self._rng, self._draw = policy, env.slate_size, rng, draw
+        self.points = isinstance(env.single_action_space, spaces.Box)
         self._state: Any = None
         self.has_probs = isinstance(policy, StochasticPolicy)
 
     def __call__(
         self, observation: NDArray[np.float32], users: NDArray[np.int64], clock: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return slates (B, K) and the log-probability of each item given those above it."""
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return slates (B, K), or points (B, E), and the log-probability of each item given those above it."""
         if isinstance(self._policy, StochasticPolicy):
             probs = np.asarray(self._policy.action_probs(observation), dtype=np.float64)
             uniform = self._rng.uniform(users, clock, lane=0, n=self._size)
@@ -91,8 +99,18 @@ class _Chooser:
         actions, self._state = self._policy.predict(
             observation, self._state, episode_start=clock == 0, deterministic=True
         )
-        slates = np.asarray(actions, dtype=np.int64).reshape(len(users), self._size)
-        return slates, np.zeros(slates.shape)
+        nothing = np.zeros((len(users), self._size))
+        return (np.asarray(actions) if self.points else self._items(np.asarray(actions), nothing.shape)), nothing
+
+    @staticmethod
+    def _items(actions: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.int64]:
+        """Return actions as slates (B, K), or say that they are none."""
+        if actions.dtype.kind not in "iu" or actions.size != shape[0] * shape[1]:
+            raise InvalidArgumentError(
+                f"policy must answer {shape[0]} observations with {shape[1]} item indices each to be collected from, "
+                f"got {actions.dtype} of shape {actions.shape}"
+            )
+        return actions.astype(np.int64).reshape(shape)
 
 
 def _collect(
@@ -104,10 +122,10 @@ def _collect(
     kept: list[dict[str, NDArray[Any]]] = []
     finished = 0
     while finished < n_users:
-        slates, log_probs = chooser(observation, users, clock)
-        seen = observation
-        actions = slates[:, 0] if env.slate_size == 1 else slates
-        observation, rewards, terminated, truncated, infos = env.step(actions)
+        actions, log_probs = chooser(observation, users, clock)
+        seen, single = observation, env.slate_size == 1 and not chooser.points
+        observation, rewards, terminated, truncated, infos = env.step(actions[:, 0] if single else actions)
+        slates = infos["shown"] if chooser.points else actions
         going = users < n_users  # (B,) a row that is through with its users goes on with others
         step = {"user": users, "clock": clock, "slate": slates, "log_probs": log_probs, "reward": rewards}
         step |= {"clicked": infos["position"], "item": infos["item"], "event": infos["event"], "gap": infos["gap"]}

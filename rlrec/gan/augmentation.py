@@ -12,22 +12,30 @@ arm              what it adds to the real training sequences
 ``disturbed``    real sequences with two neighbours swapped, cropped, or with items masked
 ``synthetic``    what the generators drew
 ===============  =============================================================================================
+
+For a segment (`segments.segment_items`) the arms add sequences of that segment alone: the real ones of it again, which
+is plain oversampling, disturbed copies of them, or what the generators drew of it; and the gates look at the validation
+sequences of the segment. What that does to everybody is reported beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlrec.core.errors import InvalidArgumentError
+from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.core.estimate import Estimate
+from rlrec.core.progress import progress
 from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.ranking import evaluate_ranking
 from rlrec.gan.disturbances import disturbed
 from rlrec.gan.joining import joined_log, repeated
+from rlrec.gan.segments import in_segment
 from rlrec.models.config import LSTMConfig
 from rlrec.models.lstm import LSTMModel
 
@@ -66,7 +74,10 @@ class AugmentationResult:
     valid_ndcg: dict[str, float]
     """Validation NDCG@10 of all that the gates looked at, by ``source x share``."""
     test_ndcg: dict[str, Estimate]
-    """Test NDCG@10 of the arms: nothing, more_epochs, disturbed, synthetic (what the gate chose)."""
+    """Test NDCG@10 of the arms: nothing, more_epochs, disturbed, synthetic (what the gate chose); with a segment, on
+    the test sequences that belong to it."""
+    test_ndcg_all: dict[str, Estimate]
+    """The same on all test sequences; what a segment's gain costs everybody else."""
 
     @property
     def gain(self) -> float:
@@ -86,6 +97,8 @@ def compare_arms(
     *,
     config: AugmentationConfig | None = None,
     seed: int = 0,
+    segment: NDArray[np.bool_] | None = None,
+    show_progress: bool | None = None,
 ) -> AugmentationResult:
     """Train a model in each arm and test it on real sequences.
 
@@ -98,36 +111,74 @@ def compare_arms(
     config : AugmentationConfig, optional
     seed : int
         Starts every model alike.
+    segment : bool array, shape (I,), optional
+        The items of a segment: the arms add sequences of it alone (``synthetic`` must hold such), and the gates and
+        ``test_ndcg`` look at its sequences.
+    show_progress : bool, optional
+        Force the progress bar, a step for each training, on or off.
 
     Raises
     ------
     InvalidArgumentError
         If a generator gave fewer sequences than the largest share needs.
+    DataError
+        If no training, validation or test sequence belongs to the segment.
     """
     config = AugmentationConfig() if config is None else config
     real = train.sequences()
     _check_enough(synthetic, real, config)
-    again = repeated(real, round(max(config.shares) * len(real)))
+    own, watched, tested = real, valid.sequences(), test.sequences()
+    whole = tested
+    if segment is not None:
+        own, watched, tested = (_inside(part, segment) for part in (train, valid, test))
+    again = repeated(own, round(max(config.shares) * len(real)))
     arms: dict[str, Mapping[str, Sequences]] = {
         "more_epochs": {"copies": again},
         "disturbed": {"disturbed": disturbed(again, train.n_items, seed=seed)},
         "synthetic": synthetic,
     }
-    nothing = LSTMModel.fit(train, valid=valid, config=config.model, seed=seed, show_progress=False)
-    seen = {_NOTHING: _ndcg(nothing, valid).value}
-    gates, reached = {}, {"nothing": _ndcg(nothing, test)}
-    for arm, sources in arms.items():
-        gates[arm], model = _NOTHING, nothing
-        for name, sequences in sources.items():
-            for share in config.shares:
-                tried = _fit(train, sequences.select(np.arange(round(share * len(real)))), valid, config.model, seed)
-                key = f"{name} x {share:g}"
-                seen[key] = _ndcg(tried, valid).value
-                if seen[key] > max(seen[gates[arm]], (1 + config.min_gain) * seen[_NOTHING]):
-                    gates[arm], model = key, tried
-        reached[arm] = _ndcg(model, test)
+    n_fits = 1 + sum(map(len, arms.values())) * len(config.shares)
+    bar: Any = progress(description="train the arms", total=n_fits, unit="model", show=show_progress)
+    with bar:
+        nothing = LSTMModel.fit(train, valid=valid, config=config.model, seed=seed, show_progress=False)
+        seen = {_NOTHING: _ndcg(nothing, watched).value}
+        gates, models = {}, {"nothing": nothing}
+        bar.update()
+        for arm, sources in arms.items():
+            gates[arm], model = _NOTHING, nothing
+            for name, sequences in sources.items():
+                for share in config.shares:
+                    tried = _fit(
+                        train, sequences.select(np.arange(round(share * len(real)))), valid, config.model, seed
+                    )
+                    key = f"{name} x {share:g}"
+                    seen[key] = _ndcg(tried, watched).value
+                    if seen[key] > max(seen[gates[arm]], (1 + config.min_gain) * seen[_NOTHING]):
+                        gates[arm], model = key, tried
+                    bar.update()
+            models[arm] = model
+    reached = {arm: _ndcg(model, tested) for arm, model in models.items()}
     name, share_text = gates["synthetic"].rsplit(" x ", 1)
-    return AugmentationResult(chosen=name, share=float(share_text), gates=gates, valid_ndcg=seen, test_ndcg=reached)
+    return AugmentationResult(
+        chosen=name,
+        share=float(share_text),
+        gates=gates,
+        valid_ndcg=seen,
+        test_ndcg=reached,
+        test_ndcg_all=reached if segment is None else {arm: _ndcg(model, whole) for arm, model in models.items()},
+    )
+
+
+def _inside(log: InteractionLog, segment: NDArray[np.bool_]) -> Sequences:
+    """Return the sequences of a log that belong to a segment and say something: two behaviours at least."""
+    sequences = log.sequences()
+    found = sequences.select(in_segment(sequences, segment) & (sequences.lengths >= 2))
+    if len(found) == 0:
+        raise DataError(
+            f"none of the {len(sequences)} sequences of a part of {log.name} belongs to the segment (half of its "
+            "behaviours on its items, two at least); choose a larger segment or larger parts"
+        )
+    return found
 
 
 def _check_enough(synthetic: Mapping[str, Sequences], real: Sequences, config: AugmentationConfig) -> None:
@@ -145,5 +196,5 @@ def _fit(train: InteractionLog, added: Sequences, valid: InteractionLog, config:
     return LSTMModel.fit(log, valid=valid, config=config, seed=seed, show_progress=False)
 
 
-def _ndcg(model: LSTMModel, log: InteractionLog) -> Estimate:
-    return evaluate_ranking(model, log, k=min(10, log.n_items)).estimate("ndcg")
+def _ndcg(model: LSTMModel, sequences: Sequences) -> Estimate:
+    return evaluate_ranking(model, sequences, k=min(10, model.n_items)).estimate("ndcg")

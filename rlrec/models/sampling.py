@@ -43,9 +43,9 @@ def blocked_cdf(weights: Tensor, width: int, uniform: Tensor | None) -> tuple[Te
     Parameters
     ----------
     weights : Tensor, shape (B, n)
-        Non-negative; n a multiple of ``width``.
+        Non-negative.
     width : int
-        Entries of a block.
+        Entries of a block, at most n; the last block may be shorter.
     uniform : Tensor, shape (B,), optional
         Numbers in [0, 1).
 
@@ -61,8 +61,12 @@ def blocked_cdf(weights: Tensor, width: int, uniform: Tensor | None) -> tuple[Te
     >>> round(total.item(), 4), index.item()
     (1.0, 2)
     """
-    blocks = weights.view(len(weights), -1, width)  # (B, n / width, width)
-    sums = blocks.sum(-1).double()
+    n = weights.shape[1]
+    whole = n // width * width
+    sums = weights[:, :whole].reshape(len(weights), -1, width).sum(-1)  # (B, n // width)
+    if whole < n:
+        sums = torch.cat([sums, weights[:, whole:].sum(-1, keepdim=True)], dim=1)
+    sums = sums.double()
     if uniform is None:
         return sums.sum(-1, keepdim=True), None
     running = sums.cumsum(-1)
@@ -71,7 +75,8 @@ def blocked_cdf(weights: Tensor, width: int, uniform: Tensor | None) -> tuple[Te
     block = torch.searchsorted(running, target, right=True)  # (B, 1)
     own = sums.gather(1, block)
     share = (target - running.gather(1, block) + own) / own  # (B, 1) how far into the block
-    inside = blocks[torch.arange(len(blocks), device=block.device), block.squeeze(1)]
+    places = block * width + torch.arange(width, device=block.device)  # (B, width)
+    inside = weights.gather(1, places.clamp(max=n - 1)).masked_fill(places >= n, 0.0)
     return total, block.squeeze(1) * width + inverse_cdf(inside.double(), share.squeeze(1).clamp(0.0, 1.0))
 
 

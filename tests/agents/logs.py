@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rlrec.agents.off_policy import LoggedSteps
+from rlrec.agents.logged_steps import LoggedSteps
 
 
 def logged(world: Any, behavior: Callable[[np.ndarray], np.ndarray], n_steps: int, seed: int = 0) -> LoggedSteps:

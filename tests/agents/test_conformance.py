@@ -16,18 +16,16 @@ from gymnasium.vector.utils import batch_space
 from rlrec.agents.baselines import GreedyPolicy
 from rlrec.agents.config import (
     A2CConfig,
-    ContinuousConfig,
     DQNConfig,
     MaskablePPOConfig,
     PPOConfig,
     QRDQNConfig,
-    SACConfig,
     SlateQConfig,
-    TD3Config,
 )
+from rlrec.agents.continuous_config import ContinuousConfig, DDPGConfig, SACConfig, TD3Config
 from rlrec.agents.logged_networks import PlainTwoHeadNetwork
 from rlrec.agents.logged_q import train_logged_q
-from rlrec.agents.off_policy import LoggedSteps
+from rlrec.agents.logged_steps import LoggedSteps
 from rlrec.agents.offline_config import CQLConfig, SQNConfig
 from rlrec.agents.policies import CONFIGS, AgentPolicy
 from rlrec.agents.q_networks import PlainQNetwork
@@ -49,6 +47,7 @@ TINY: dict[str, Any] = {
     "agents/maskable_ppo": MaskablePPOConfig(total_steps=512, n_steps=8, batch_size=64, n_epochs=1),
     "agents/qrdqn": QRDQNConfig(total_steps=512, learning_starts=64, batch_size=32, n_quantiles=5),
     "agents/td3": TD3Config(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3, noise=0.3),
+    "agents/ddpg": DDPGConfig(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3, noise=0.3),
     "agents/sac": SACConfig(total_steps=512, learning_starts=64, batch_size=32, n_nearest=3),
     "agents/slate_q": SlateQConfig(total_steps=512, learning_starts=64, batch_size=32, target_update_interval=64),
     "agents/sqn": SQNConfig(n_epochs=1, batch_size=64, n_negatives=2),
@@ -61,6 +60,7 @@ BOREDOM: dict[str, Any] = {
     "agents/maskable_ppo": MaskablePPOConfig(total_steps=100_000, learning_rate=3e-3, vf_coef=0.5),
     "agents/qrdqn": QRDQNConfig(total_steps=50_000, learning_starts=2_048, batch_size=128, n_quantiles=11),
     "agents/td3": TD3Config(total_steps=16_000, learning_starts=2_048, batch_size=256, noise=0.3),
+    "agents/ddpg": DDPGConfig(total_steps=16_000, learning_starts=2_048, batch_size=256, noise=0.3),
     "agents/sac": SACConfig(total_steps=16_000, learning_starts=2_048, batch_size=256),
     "agents/slate_q": SlateQConfig(),  # slates have a world of their own, in test_slate_q.py
     "agents/sqn": SQNConfig(gamma=0.99, n_epochs=60, learning_rate=3e-3, temperature=0.02),

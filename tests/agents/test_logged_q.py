@@ -8,7 +8,8 @@ from scipy import stats
 from rlrec.agents.actor_critic import PlainActorCritic
 from rlrec.agents.logged_networks import PlainTwoHeadNetwork
 from rlrec.agents.logged_q import conservative_penalty, negative_loss, td_targets, train_logged_q
-from rlrec.agents.off_policy import LoggedSteps, clone_behavior
+from rlrec.agents.logged_steps import LoggedSteps
+from rlrec.agents.off_policy import clone_behavior
 from rlrec.agents.offline_config import CQLConfig, OfflineConfig, SQNConfig
 from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.agents.q_networks import PlainQNetwork

@@ -47,6 +47,28 @@ def test_the_forecast_does_not_learn(model):
     assert not any(name.startswith("forecast") for name in network.state_dict())
 
 
+@pytest.mark.parametrize("observer", ["lstm", "counts"])
+def test_log_probabilities_of_items_are_those_of_the_logits_and_so_are_their_gradients(model, observer):
+    if observer == "counts":
+        model = MarkovModel.fit(ring_log())
+    torch.manual_seed(0)
+    network = build_network(model, PPOConfig())
+    torch.nn.init.normal_(network.item_correction)
+    interest = model.interest(states(model)).detach()
+    items, weight = torch.tensor([[1], [0], [4], [2]]), torch.tensor([1.0, -2.0, 0.5, 3.0])
+    grads, values = [], []
+    for part in (interest, {"interest": interest}):  # a part may carry a mask, so it goes through the logits
+        network.zero_grad()
+        found = network.log_probs_of(part, items)
+        (found * weight).sum().backward()
+        values.append(found.detach())
+        grads.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(*values, atol=1e-5, rtol=1e-4)
+    assert grads[0].keys() == grads[1].keys() >= {"log_alpha", "item_correction", "item_bonus"}
+    for name in grads[0]:
+        torch.testing.assert_close(grads[0][name], grads[1][name], atol=1e-5, rtol=1e-3)
+
+
 def test_what_cannot_forecast_is_refused():
     with pytest.raises(InvalidTypeError, match="observer"):
         forecast_of("nothing")

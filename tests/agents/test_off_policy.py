@@ -6,7 +6,8 @@ import torch
 
 from rlrec.agents.actor_critic import PlainActorCritic
 from rlrec.agents.baselines import GreedyPolicy
-from rlrec.agents.off_policy import LoggedSteps, clone_behavior, off_policy_loss, top_k_weight, train_off_policy
+from rlrec.agents.logged_steps import LoggedSteps
+from rlrec.agents.off_policy import clone_behavior, off_policy_loss, top_k_weight, train_off_policy
 from rlrec.agents.offline_config import OfflineConfig
 from rlrec.core.errors import InvalidArgumentError, MissingPropensityError
 from rlrec.envs.vector import make_vec

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rlrec.agents.baselines import GreedyPolicy
-from rlrec.agents.config import SACConfig, TD3Config
+from rlrec.agents.continuous_config import SACConfig, TD3Config
 from rlrec.agents.policies import AgentPolicy, build_network
 from rlrec.agents.proto_networks import ProtoNetwork
 from rlrec.agents.training import train_agent

@@ -3,9 +3,19 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 
-from rlrec.agents.slates import log_prob_of, sample_slates, slate_log_probs, slate_log_probs_and_entropies, top_slates
+from rlrec.agents.slates import (
+    factored_log_prob,
+    log_prob_of,
+    sample_items_,
+    sample_slates,
+    slate_log_probs,
+    slate_log_probs_and_entropies,
+    top_slates,
+)
+from rlrec.models.sampling import inverse_cdf
 
 LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
 
@@ -68,6 +78,38 @@ def test_the_short_gradient_is_autograds():
     (log_prob_of(ours, item) * weight).sum().backward()
     (expected * weight).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_drawn_item_and_its_probability_are_those_of_a_full_running_sum():
+    logits = 3 * torch.randn(3_000, 203, generator=torch.Generator().manual_seed(2))
+    logits[:, 7] = -torch.inf
+    uniform = torch.rand(3_000, 1, dtype=torch.double, generator=torch.Generator().manual_seed(3))
+    items, log_probs = sample_items_(logits.clone(), uniform)
+    weights = logits.double().softmax(-1)
+    expected = inverse_cdf(weights, uniform.squeeze(1))
+    assert (items.squeeze(1) == expected).double().mean() > 0.999  # single precision may tip one on an edge
+    assert not (items == 7).any()
+    torch.testing.assert_close(log_probs, weights.gather(1, items).log().squeeze(1).float(), atol=1e-5, rtol=1e-5)
+    assert torch.equal(sample_slates(logits, uniform), items)
+
+
+@pytest.mark.parametrize("n", [6, 300])  # within one piece of rows, and over several
+def test_the_factored_value_and_gradient_are_autograds(n):
+    generator = torch.Generator().manual_seed(4)
+    shapes = ((n, 3), (9, 3), (), (n, 2), (9, 2), (n,))
+    query, frozen, alpha, hidden, learned, weight = (
+        torch.randn(shape, dtype=torch.double, generator=generator) for shape in shapes
+    )
+    item = torch.randint(9, (n, 1), generator=generator)
+    ours, theirs = ([tensor.clone().requires_grad_() for tensor in (alpha, hidden, learned)] for _ in range(2))
+    logits = theirs[0] * query @ frozen.T + theirs[1] @ theirs[2].T
+    expected = logits.log_softmax(-1).gather(1, item).squeeze(1)
+    got = factored_log_prob(query, frozen, ours[0], ours[1], ours[2], item)
+    torch.testing.assert_close(got, expected)
+    (got * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for mine, autograds in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, autograds.grad)
 
 
 def test_the_top_slate_gives_ties_to_the_lower_index():

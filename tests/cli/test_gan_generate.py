@@ -275,3 +275,33 @@ def test_augment_says_what_it_was_worth_and_its_log_loads(source, tmp_path, caps
         log = load_log(written)
         assert len(log.sequences()) == round(1.5 * 320)
         assert log.n_items == N_ITEMS
+
+
+def test_augment_adds_a_segment_alone(tmp_path, capsys):
+    items = pd.DataFrame({"item_id": [f"i{i}" for i in range(N_ITEMS)], "kind": ["low"] * 3 + ["high"] * 3})
+    log = InteractionLog.from_pandas(cycle_log(200).to_pandas(), items=items)
+    save_log(log, tmp_path / "log")
+    small = ["--model.hidden-size", "8", "--model.embedding-size", "8", "--model.n-epochs", "1", "--shares", "0.5"]
+    args = ["augment", str(tmp_path / "log"), "--out", str(tmp_path / "run"), *small]
+    assert main([*args, "--segment", "kind=high"]) == 0
+    assert "on the sessions of kind=high (and on all)" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())["augmentation"]
+    assert summary["segment"] == "kind=high"
+    assert summary["test_ndcg@10"]["nothing"]["n"] < summary["test_ndcg@10_all"]["nothing"]["n"] == 20
+    assert main([*args, "--segment", "kind"]) == 2
+    assert "--segment must be FEATURE=VALUE" in error_line(capsys)
+
+
+def test_the_report_ranks_policies_built_on_synthetic_users_on_real_ones(source, trained, tmp_path, capsys):
+    log, out = tmp_path / "s.csv", tmp_path / "report"
+    assert main(["generate", str(trained), "--out", str(log), "--n-users", "80"]) == 0
+    args = ["gan", "report", str(source), str(log), "--out", str(out), "--n-probe", "60"]
+    assert main([*args, "--policies", "--agent-steps", "512"]) == 0
+    found = json.loads((out / "summary.json").read_text())["policy_ranking"]
+    assert set(found) == {"synthetic", "real"}
+    assert set(found["synthetic"]["elsewhere"]) == {"random", "popular", "greedy", "ppo"}
+    assert -1 <= found["synthetic"]["tau"] <= 1
+    words = "policies built on synthetic users and judged on held-out ones: order of policies: Kendall tau"
+    assert words in capsys.readouterr().out
+    assert words in (out / "report.html").read_text()
+    assert main([*args, "--agent-steps", "-1"]) == 2

@@ -7,6 +7,7 @@ from rlrec.agents.baselines import GreedyPolicy, PopularPolicy
 from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.trajectories import Trajectories
 from rlrec.envs.config import SimulatorConfig
+from rlrec.envs.nearest import NearestItems
 from rlrec.envs.vector import RecommendationVectorEnv
 from rlrec.evaluation.collect import collect
 from rlrec.evaluation.logged_trajectories import decisions, policy_probs, slate_probs, slates, target_slate_probs
@@ -117,3 +118,49 @@ def test_wrong_uses_get_a_sentence(people):
     with pytest.raises(DataError, match="trajectories must have observations to ask a policy, got None"):
         policy_probs(softened(people), blind)
     assert isinstance(blind, Trajectories)
+
+
+def test_a_policy_that_answers_with_points_is_collected_by_what_was_shown(people):
+    vectors = np.eye(people.n_items)
+    config = SimulatorConfig(horizon=3)
+    there = RecommendationVectorEnv(people, 16, slate_size=2, config=config, nearest=NearestItems(vectors))
+
+    class Pointer:
+        """Wants items 3 and 1, in this order."""
+
+        observer = people
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.repeat((vectors[3] + 0.5 * vectors[1])[None], len(observation), 0).astype(np.float32), state
+
+    episodes = collect(there, Pointer(), n_users=30)
+    assert (episodes.slate == [3, 1]).all()
+    assert episodes.behavior_log_probs is None
+
+    class Names(Pointer):
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.tile([3, 1], (len(observation), 1)), state
+
+    same = collect(world(people, 16, 2), Names(), n_users=30)
+    np.testing.assert_array_equal(same.reward, episodes.reward)
+
+
+def test_points_for_an_environment_of_items_and_items_for_one_of_points_are_refused(people):
+    class Floats:
+        observer = people
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.full(len(observation), 1.7), state
+
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"^policy must answer 8 observations with 1 item indices each to be collected from, got float64 of shape "
+        r"\(8,\)$",
+    ):
+        collect(world(people, 8), Floats(), n_users=8)
+    there = RecommendationVectorEnv(people, 8, nearest=NearestItems(np.eye(people.n_items)))
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"^policy draws items, and this env takes points in item space; collect from one made without nearest=",
+    ):
+        collect(there, softened(people), n_users=8)

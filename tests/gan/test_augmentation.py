@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rlrec.core.errors import InvalidArgumentError
+from rlrec.core.errors import DataError, InvalidArgumentError
+from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.gan.augmentation import AugmentationConfig, compare_arms
 from rlrec.gan.disturbances import _cropped, _masked, _swapped, disturbed
@@ -79,6 +81,43 @@ def test_more_epochs_are_as_many_updates_as_the_synthetic_arm_takes(monkeypatch)
     assert len(copies) == len(noisy) == len(drawn)
     assert set(result.gates) == {"more_epochs", "disturbed", "synthetic"}
     assert {"copies x 2", "disturbed x 2", "good x 2", "nothing x 0"} == set(result.valid_ndcg)
+
+
+def two_kinds(n_rare: int, n_common: int, seed: int) -> InteractionLog:
+    """People who count up 0 1 2, and a few who count down 5 4 3."""
+    rng = np.random.default_rng(seed)
+    starts = [*rng.integers(0, 3, n_common), *rng.integers(0, 3, n_rare)]
+    rows = [
+        (user, (start + t) % 3 if user < n_common else 5 - (start + t) % 3, t)
+        for user, start in enumerate(starts)
+        for t in range(6)
+    ]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    frame["item_id"] = "i" + frame.item_id.astype(str)
+    items = pd.DataFrame({"item_id": [f"i{i}" for i in range(N_ITEMS)]})
+    return InteractionLog.from_pandas(frame, items=items)
+
+
+def test_a_segment_is_what_is_added_and_what_the_gate_looks_at(monkeypatch):
+    import rlrec.gan.augmentation as augmentation
+
+    added = []
+    fit = augmentation._fit
+    monkeypatch.setattr(
+        augmentation, "_fit", lambda train, more, *rest: (added.append(more), fit(train, more, *rest))[1]
+    )
+    rare = np.arange(N_ITEMS) >= 3
+    train, valid, test = two_kinds(2, 60, 0), two_kinds(20, 60, 1), two_kinds(20, 60, 2)
+    drawn = two_kinds(62, 0, 3).sequences()
+    config = replace(SMALL, shares=(1.0,))
+    result = compare_arms(train, valid, test, {"planted": drawn}, config=config, seed=1, segment=rare)
+    assert all((sequences.item >= 3).all() for sequences in added[::2]), "copies and drawn ones of the segment alone"
+    assert result.chosen == "planted"
+    assert result.test_ndcg["synthetic"].n == 20, "users of the segment"
+    assert result.test_ndcg_all["synthetic"].n == 80
+    assert result.gain > 0.05
+    with pytest.raises(DataError, match=r"none of the 60 sequences of a part of .* belongs to the segment"):
+        compare_arms(two_kinds(0, 60, 0), valid, test, {"planted": drawn}, config=config, segment=rare)
 
 
 def test_a_set_repeated_by_hand():

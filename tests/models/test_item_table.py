@@ -113,22 +113,23 @@ def test_draws_follow_the_softmax_where_the_table_is_complete(model):
     assert chisquare(np.append(observed, rest), expected / expected.sum() * n).pvalue > 0.001
 
 
-@pytest.mark.parametrize("n", [1, 8, 24, 96])
+@pytest.mark.parametrize("n", [1, 8, 11, 24, 96, 101])
 def test_blocks_draw_as_one_running_sum(n):
     rng = np.random.default_rng(n)
     weights = torch.from_numpy(rng.random((2_000, n)) * (rng.random((2_000, n)) < 0.6) + 1e-9)
     uniform = torch.from_numpy(rng.random(2_000))
     uniform[:2] = torch.tensor([0.0, 1 - 2**-53])
-    total, index = blocked_cdf(weights, 8 if n % 8 == 0 else 1, uniform)
+    total, index = blocked_cdf(weights, min(n, 8), uniform)
     torch.testing.assert_close(total.squeeze(1), weights.sum(1))
     assert torch.equal(index, inverse_cdf(weights, uniform))
 
 
-def test_blocks_never_draw_a_weight_of_zero():
-    weights = torch.zeros(3, 16)
-    weights[:, 5] = 1e-30
+@pytest.mark.parametrize("place", [5, 17])  # 17 in a last block that is cut short
+def test_blocks_never_draw_a_weight_of_zero(place):
+    weights = torch.zeros(3, 19)
+    weights[:, place] = 1e-30
     uniform = torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
-    assert blocked_cdf(weights, 8, uniform)[1].tolist() == [5, 5, 5]
+    assert blocked_cdf(weights, 8, uniform)[1].tolist() == [place] * 3
 
 
 def test_too_few_items_get_a_sentence(model):
