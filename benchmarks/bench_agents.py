@@ -6,8 +6,8 @@
     python benchmarks/bench_agents.py --parts log             # learned from a log alone
     python benchmarks/bench_agents.py --json --quick          # all parts, small; one line of JSON at the end
 
-With ``--out FOLDER`` each part writes its own record, ``agents-PART.json``, uplift one for each log. One torch thread;
-ratios are of CPU time in one run.
+With ``--out FOLDER`` each part writes its record, ``agents-PART.json``; worlds and uplift one each world and log. One
+torch thread; ratios are of CPU time in one run.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from agent_logs import log_lines, log_part
 from agent_speed import speed_lines, speed_part
 from agent_uplift import LOGS, SIMULATORS, uplift, uplift_lines
-from agent_worlds import HEADER, worlds_part
+from agent_worlds import FRESH, HEADER, WORLDS, worlds_part
 from record import record
 
 PARTS = ("worlds", "speed", "uplift", "log")
 
 
-def worlds(arguments: argparse.Namespace) -> dict[str, Any]:
+def worlds_of(world: str, arguments: argparse.Namespace) -> dict[str, Any]:
     print(HEADER, flush=True)
-    seeds = (1,) if arguments.quick else tuple(range(1, 1 + min(arguments.seeds, 3)))
-    return {"worlds": worlds_part(quick=arguments.quick, seeds=seeds)}
+    seeds = FRESH[: 1 if arguments.quick else arguments.seeds]
+    return {"worlds": worlds_part(world, quick=arguments.quick, seeds=seeds), "seeds": list(seeds)}
 
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -76,14 +76,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the records")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--logs", nargs="+", choices=LOGS, default=LOGS, help="logs of the part uplift")
+    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=WORLDS, help="worlds of the part worlds")
     parser.add_argument("--seeds", type=int, default=10, help="training seeds of uplift; log takes 5, worlds 3 at most")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results: dict[str, Any] = {}
     for name, run in runs(arguments).items():
         found = run()
-        for key, value in found.items():  # two logs share a table of headlines
-            results[key] = results[key] | value if key == "uplift_over_greedy" and key in results else value
+        for key, value in found.items():  # logs share a table of headlines, worlds their table
+            results[key] = results.get(key, {}) | value if key in ("uplift_over_greedy", "worlds") else value
         if arguments.out is not None and not arguments.quick:
             print(f"record: {record(f'agents-{name}', found, arguments.out, seed=0).name}", flush=True)
     if arguments.json:
@@ -92,11 +93,13 @@ def main() -> None:
 
 def runs(arguments: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     """Return what to measure, by the name of its record."""
-    whole = {"worlds": worlds, "speed": speed, "log": logs}
+    whole = {"speed": speed, "log": logs}
     chosen: dict[str, Callable[[], dict[str, Any]]] = {}
     for part in arguments.parts:
         if part == "uplift":
             chosen |= {f"uplift-{name}": partial(uplift_of, name, arguments) for name in arguments.logs}
+        elif part == "worlds":
+            chosen |= {f"worlds-{world}": partial(worlds_of, world, arguments) for world in arguments.worlds}
         else:
             chosen[part] = partial(whole[part], arguments)
     return chosen

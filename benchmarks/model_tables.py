@@ -40,11 +40,29 @@ def quality(name: str, result: dict[str, Any]) -> str:
 
 def cold(name: str, result: dict[str, Any]) -> str:
     """Return one set's cold items."""
-    head = f"**{name}**: {result['n_cold']} items hidden from training, {result['n_targets']:,} targets.\n\n"
-    lines = ["| model | hit@10, full catalogue | hit@10 among the hidden |", "|---|---|---|"]
-    for model, row in {**result["models"], "random": result["random"]}.items():
-        lines.append(f"| {model} | {row['hit@10']:.4f} | {row['hit@10_among_cold']:.4f} |")
+    kept = result["places_kept"]
+    head = (
+        f"**{name}**: {result['n_cold']} items hidden from training, {result['n_sets']} times over; "
+        f"{result['n_targets']:,} targets. Means, with their multiple of chance in each hidden set.\n\n"
+    )
+    columns = ["hit@10", "hit@10_places_kept", "hit@10_among_cold"]
+    lines = [
+        f"| model | hit@10, full catalogue | with {kept} of 10 places kept | among the hidden | "
+        f"all behaviours, hit@10 | with {kept} kept |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, row in result["models"].items():
+        cells = [_times(row, column, result["random"]) for column in columns]
+        cells += [f"{row['all_hit@10']:.4f}", f"{row['all_hit@10_places_kept']:.4f}"]
+        lines.append(f"| {model} | " + " | ".join(cells) + " |")
+    lines.append("| random | " + " | ".join(f"{result['random'][column]:.4f}" for column in columns) + " | – | – |")
     return head + "\n".join(lines) + "\n"
+
+
+def _times(row: dict[str, Any], column: str, random: dict[str, float]) -> str:
+    """Return a mean and, set by set, how many times chance; with places kept, still that in the full catalogue."""
+    chance = random["hit@10_among_cold" if column == "hit@10_among_cold" else "hit@10"]
+    return f"{row[column]:.4f} ({', '.join(f'{value / chance:.1f}' for value in row[f'{column}_sets'])})"
 
 
 def users(result: dict[str, Any]) -> str:

@@ -129,11 +129,11 @@ class ResidualActorCritic(ActorCritic):
         """Return the log probabilities of ``items`` (B, 1), (B,); without a mask no logits are kept for them."""
         if isinstance(observation, Mapping) or not isinstance(self.forecast, LSTMForecast):
             return super().log_probs_of(observation, items)
-        query = self.log_alpha.exp() * self.forecast.query_of(observation)
+        query, table = self.forecast.query_of(observation), self.forecast.table
         hidden = self.correction(observation)  # (B, rank)
+        hidden = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
         learned = torch.cat([self.item_correction, self.item_bonus.unsqueeze(1)], dim=1)  # (I, rank + 1)
-        rows = torch.cat([query, hidden, hidden.new_ones(len(hidden), 1)], dim=1)
-        return factored_log_prob(rows, self.forecast.table, learned, items)
+        return factored_log_prob(query, table, self.log_alpha.exp(), hidden, learned, items)
 
     def values(self, observation: Any) -> Tensor:
         """Return the expected return from here, (B,)."""

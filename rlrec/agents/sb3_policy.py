@@ -44,7 +44,8 @@ class SlateActing:
     def _build(self: Any, lr_schedule: Schedule) -> None:
         """Take the given network in place of SB3's own."""
         self.actor_critic = self._given.pop()
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        fused = {"fused": True} if issubclass(self.optimizer_class, torch.optim.Adam) else {}  # one pass over weights
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs | fused)
 
     def act(self: Any, logits: Tensor, obs: PyTorchObs, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions (B,) or (B, K), values (B, 1) and log probabilities (B,)."""

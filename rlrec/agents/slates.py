@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from rlrec.models.sampling import blocked_cdf, inverse_cdf
 
 _BLOCK = 64  # items summed at a time when one is drawn
+_ROWS = 128  # people whose logits are held at a time in training
 
 
 def sample_slates(logits: Tensor, uniform: Tensor) -> Tensor:
@@ -111,42 +112,66 @@ def log_prob_of(logits: Tensor, item: Tensor) -> Tensor:
 
 
 class _FactoredLogProb(torch.autograd.Function):
-    """log softmax(rows · tableᵀ) of one item a row; its gradient costs one product more than the value, and no pass."""
+    """log softmax of factored logits at one item a row; see `factored_log_prob`.
+
+    The gradient by a logit is [item] - p, so that by a row is a vector of the table minus their mean under p, which is
+    taken here while p is at hand. The mean of the frozen logits alone follows from those of all and of the learned.
+    """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, frozen: Tensor, learned: Tensor, item: Tensor) -> Tensor:
-        table = torch.cat([frozen, learned], dim=1)  # (I, R)
-        weights = rows @ table.T  # (B, I)
-        best, score = weights.amax(1, keepdim=True), weights.gather(1, item)
-        weights.sub_(best).exp_()
-        total = weights.sum(1, keepdim=True)
-        slope = table[item.squeeze(1)] - (weights @ table) / total  # (B, R) of the value by the row
-        ctx.save_for_backward(weights, total, item, rows[:, frozen.shape[1] :], slope)
-        return (score - best - total.log()).squeeze(1)
+    def forward(
+        ctx: Any, query: Tensor, frozen: Tensor, alpha: Tensor, hidden: Tensor, learned: Tensor, item: Tensor
+    ) -> Tensor:
+        rows, table = torch.cat([alpha * query, hidden], dim=1), torch.cat([frozen, learned], dim=1)
+        n_rows, n_items = len(rows), len(table)
+        weights = rows.new_empty(n_rows, n_items)
+        logits = rows.new_empty(
+            min(_ROWS, n_rows), n_items
+        )  # used again and again: new memory costs more than sums in it
+        score, best, total, mean = rows.new_empty(4, n_rows, 1)
+        for begin in range(0, n_rows, _ROWS):
+            part = slice(begin, begin + _ROWS)
+            x = torch.mm(rows[part], table.T, out=logits[: len(rows[part])])
+            torch.gather(x, 1, item[part], out=score[part])
+            torch.amax(x, 1, keepdim=True, out=best[part])
+            w = torch.exp(x.sub_(best[part]), out=weights[part])
+            torch.sum(w, 1, keepdim=True, out=total[part])
+            mean[part] = torch.linalg.vecdot(w, x).unsqueeze(1)
+        mean = mean / total + best  # (B, 1) of the logits under p
+        chosen, expected = learned[item.squeeze(1)], (weights @ learned) / total  # (B, R)
+        by_alpha = (score - mean).squeeze(1) - ((chosen - expected) * hidden).sum(1)
+        ctx.save_for_backward(weights, total, item, hidden, chosen - expected, by_alpha / alpha)
+        found: Tensor = (score - best - total.log()).squeeze(1)
+        return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, Tensor, None]:
-        weights, total, item, rows, slope = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        weights, total, item, hidden, by_hidden, by_alpha = ctx.saved_tensors
         grad = grads[0].unsqueeze(1)  # (B, 1)
-        by_item = (weights.T @ (rows * (-grad / total))).index_add_(0, item.squeeze(1), rows * grad)
-        return grad * slope, None, by_item, None
+        by_item = (weights.T @ (hidden * (-grad / total))).index_add_(0, item.squeeze(1), hidden * grad)
+        return None, None, grads[0] @ by_alpha, grad * by_hidden, by_item, None
 
 
-def factored_log_prob(rows: Tensor, frozen: Tensor, learned: Tensor, item: Tensor) -> Tensor:
-    """Return log softmax(rows · [frozen, learned]ᵀ) at one item a row, (B,): `log_prob_of` without logits to hand over.
+def factored_log_prob(
+    query: Tensor, frozen: Tensor, alpha: Tensor, hidden: Tensor, learned: Tensor, item: Tensor
+) -> Tensor:
+    r"""Return log softmax(α query · frozenᵀ + hidden · learnedᵀ) at one item a row, (B,).
 
-    Only one matrix over the catalogue is made, for the value and the gradient together.
+    As `log_prob_of` without logits to hand over: one matrix over the catalogue is kept, and beside the logits two
+    products with the learned vectors are made, for the value and the gradient together.
 
     Parameters
     ----------
-    rows : Tensor, shape (B, E + R)
+    query : Tensor, shape (B, E)
+        Gets no gradient, nor does ``frozen``.
     frozen : Tensor, shape (I, E)
-        Gets no gradient.
+    alpha : Tensor, shape ()
+    hidden : Tensor, shape (B, R)
     learned : Tensor, shape (I, R)
     item : Tensor, int64, shape (B, 1)
     """
-    found: Tensor = _FactoredLogProb.apply(rows, frozen, learned, item)  # type: ignore[no-untyped-call]
+    found: Tensor = _FactoredLogProb.apply(query, frozen, alpha, hidden, learned, item)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 
 from rlrec.agents.slates import (
@@ -92,15 +93,18 @@ def test_a_drawn_item_and_its_probability_are_those_of_a_full_running_sum():
     assert torch.equal(sample_slates(logits, uniform), items)
 
 
-def test_the_factored_value_and_gradient_are_autograds():
+@pytest.mark.parametrize("n", [6, 300])  # within one piece of rows, and over several
+def test_the_factored_value_and_gradient_are_autograds(n):
     generator = torch.Generator().manual_seed(4)
-    rows, frozen, learned = (
-        torch.randn(*shape, dtype=torch.double, generator=generator) for shape in ((6, 5), (9, 3), (9, 2))
+    shapes = ((n, 3), (9, 3), (), (n, 2), (9, 2), (n,))
+    query, frozen, alpha, hidden, learned, weight = (
+        torch.randn(shape, dtype=torch.double, generator=generator) for shape in shapes
     )
-    item, weight = torch.tensor([[0], [1], [3], [1], [8], [5]]), torch.randn(6, dtype=torch.double, generator=generator)
-    ours, theirs = ([tensor.clone().requires_grad_() for tensor in (rows, learned)] for _ in range(2))
-    expected = (theirs[0] @ torch.cat([frozen, theirs[1]], 1).T).log_softmax(-1).gather(1, item).squeeze(1)
-    got = factored_log_prob(ours[0], frozen, ours[1], item)
+    item = torch.randint(9, (n, 1), generator=generator)
+    ours, theirs = ([tensor.clone().requires_grad_() for tensor in (alpha, hidden, learned)] for _ in range(2))
+    logits = theirs[0] * query @ frozen.T + theirs[1] @ theirs[2].T
+    expected = logits.log_softmax(-1).gather(1, item).squeeze(1)
+    got = factored_log_prob(query, frozen, ours[0], ours[1], ours[2], item)
     torch.testing.assert_close(got, expected)
     (got * weight).sum().backward()
     (expected * weight).sum().backward()
