@@ -9,7 +9,8 @@ the guide were designed. CPU seconds are of this process, torch on one thread.
     python benchmarks/bench_gan.py --json --data builtin:eshop2008 --seeds 101 --out benchmarks/results
     python benchmarks/bench_gan.py --json --data ml-100k --augmentation --out benchmarks/results
 
-With ``--par-python`` SDV's PAR (`par_worker.py`, in an environment of its own) stands beside ours, without it null.
+With ``--par-python`` SDV's PAR (`par_worker.py`, in an environment of its own) stands beside ours, without it null;
+with ``--par-only``, too, it stands beside the maximum-likelihood start alone, on the first seed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from gan_measures import Measures, interval, over_seeds
-from gan_others import beside, costs, par
+from gan_others import beside, costs, par, par_alone
 from record import record
 
 import rlrec
@@ -226,12 +227,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--variants", type=int, default=1, help="seeds with the other rewards and discriminators")
     parser.add_argument("--par-python", help="the python of an environment that has deepecho; left out: null")
+    parser.add_argument("--par-only", action="store_true", help="only PAR, beside the start and real sequences")
     parser.add_argument("--augmentation", action="store_true", help="the augmentation table instead")
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200, 400], help="its training users")
     options = parser.parse_args()
     log = rlrec.load_log(options.data)
     label = log.name.removeprefix("builtin:")
     log, seeds = prepare(log), options.seeds[:1] if options.quick else options.seeds
+    if options.par_only:
+        found = par_alone(split(log, seeds[0]), MODEL, options.par_python, seed=seeds[0], quick=options.quick)
+        if options.out is not None and not options.quick:
+            record(f"bench_gan-{label}-par", found, options.out, seed=seeds[0])
+        print(json.dumps(found))
+        return
     runs: list[dict[str, Any]] = []
     results: dict[str, Any] = {"data": log.name}
     for step in (options.sizes[:1] if options.quick else options.sizes) if options.augmentation else seeds:

@@ -180,8 +180,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one epoch, one seed, eshop2008; records nothing")
     parser.add_argument("--no-speed", action="store_true", help="quality only")
     parser.add_argument("--no-cold", action="store_true", help="leave the cold start out")
+    parser.add_argument("--hidden-sets", type=int, nargs="+", default=[0, 1, 2], help="seeds of the hidden items")
+    parser.add_argument("--only-cold", action="store_true", help="of the sets, the cold items alone")
     parser.add_argument("--recbole-python", help="the python of an environment that has RecBole; left out: null")
-    parser.add_argument("--models", type=Path, help="folder that keeps the LSTMs, so that a later run need not refit")
+    parser.add_argument("--models", type=Path, help="folder that keeps LSTMs and hidden sets, for a later run")
     parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args()
     results = measure(options)
@@ -209,10 +211,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     sets, seeds = (["eshop2008"], 1) if options.quick else (options.sets, options.seeds)
     quality, cold = {}, {}
     for name in sets:
-        quality[name] = measure_set(SETS[name], options.data, seeds, options.quick, options.models)
-        print_table(name, quality[name])
+        if not options.only_cold:
+            quality[name] = measure_set(SETS[name], options.data, seeds, options.quick, options.models)
+            print_table(name, quality[name])
         if not (options.no_cold or options.quick) and name in ("ml-100k", "eshop2008"):
-            cold[name] = cold_items(SETS[name], options.data, options.quick)
+            cold[name] = cold_items(
+                SETS[name], options.data, options.quick, sets=options.hidden_sets, kept=options.models
+            )
             print(f"cold items, {name}: {json.dumps(cold[name])}")
     peak = own_peak_mb()  # before the synthetic catalogues of the speed part
     users = cold_users(options.data) if not sets else None

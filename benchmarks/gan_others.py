@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gan_measures import Measures, interval
 
+from rlrec.data.log import InteractionLog
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.detectors import FAMILIES
+from rlrec.gan.knobs import fit_sampling
+from rlrec.gan.sampling import generate_sequences
+from rlrec.models.config import LSTMConfig
+from rlrec.models.lstm import LSTMModel
 
 CPU_SECONDS = 60.0  # of PAR's training, about what the GAN takes
 MOST = 250  # sequences that it learns from: 2,750, all there are, took more than ten minutes an epoch
@@ -71,3 +77,28 @@ def costs(runs: list[dict[str, Any]]) -> dict[str, Any] | None:
     found = {name: interval([float(par[name]) for _, par in both]) for name in ("epochs", "train_cpu_s")}
     found["sequences_per_cpu_s"] = interval([par["sequences_per_cpu_s"] for _, par in both])
     return found | {"ratio": interval([ours / par["sequences_per_cpu_s"] for ours, par in both])}
+
+
+def par_alone(
+    parts: tuple[InteractionLog, ...], config: LSTMConfig, python: str, *, seed: int, quick: bool
+) -> dict[str, Any]:
+    """Return PAR beside the maximum-likelihood start with its knobs and beside real sequences, without a GAN."""
+    train, valid, _ = parts
+    begun = time.process_time()
+    model = LSTMModel.fit(train, valid=valid, config=config, seed=seed, show_progress=False)
+    knobs = fit_sampling(model, train.sequences(), valid.sequences(), seed=seed, max_length=100)
+    seconds = time.process_time() - begun
+    begun = time.process_time()
+    drawn = generate_sequences(model, 1_000, seed=seed + 1, sampling=knobs)
+    speed = 1_000 / (time.process_time() - begun)
+    other = par(python, train.sequences(), seed=seed, quick=quick)
+    assert other is not None
+    sets = {"par": other[0], "start": drawn, "real": valid.sequences()}
+    return {
+        "seed": seed,
+        "table": beside(Measures(parts, seed, 300 if quick else 1_000), sets),
+        "par": other[1],
+        "train_cpu_s": seconds,
+        "sequences_per_cpu_s": speed,
+        "ratio": speed / other[1]["sequences_per_cpu_s"],
+    }

@@ -2,66 +2,131 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from model_sets import SETS, BenchSet
+from numpy.typing import NDArray
 
 import rlrec
+from rlrec.core.artifacts import write_json
 from rlrec.data.log import InteractionLog
+from rlrec.data.sequences import Sequences
 from rlrec.evaluation.gains import expected_gains
+from rlrec.models.checkpoint import fingerprint
 from rlrec.models.config import LSTMConfig
 from rlrec.models.prefixes import prefixes, target_rows
 from rlrec.models.recommender import Recommender
 
+N_NEW = 3  # places of ten that a list keeps for hidden items, in the second column
+_ROWS = 3_000  # behaviours judged, evenly spread
+
 
 def cold_items(
-    chosen: BenchSet, data: Path, quick: bool, *, share: float = 0.1, seed: int = 0
+    chosen: BenchSet, data: Path, quick: bool, *, sets: Sequence[int] = (0, 1, 2), kept: Path | None = None
 ) -> dict[str, Any] | None:
-    """Hide a tenth of the items from training; return hit@10 on them, over the full catalogue and among themselves."""
+    """Hide a tenth of the items from training, once for each seed in ``sets``; return means and each set's figures.
+
+    What a set gave lies in ``kept``, if given, so that the sets can be measured one after the other.
+    """
     log = chosen.load(data)
     if log is None or not log.catalog.features.dense[0].shape[1]:
         return None
+    runs = [_once(chosen, log, quick, seed, kept) for seed in sets]
+    first = runs[0]
+    return {
+        "models": {name: _over_sets([run["models"][name] for run in runs]) for name in first["models"]},
+        "random": first["random"],
+        "places_kept": N_NEW,
+        "n_sets": len(sets),
+        "n_targets": sum(run["n_targets"] for run in runs),
+        "n_cold": first["n_cold"],
+    }
+
+
+def _once(chosen: BenchSet, log: InteractionLog, quick: bool, seed: int, kept: Path | None) -> dict[str, Any]:
+    name = fingerprint(chosen.config, seed, quick, N_NEW, log.sha256)[:16]
+    path = None if kept is None else kept / f"cold-{chosen.name}-{name}.json"
+    if path is not None and path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    found = _hidden_set(chosen, log, quick, seed)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found)
+    return found
+
+
+def _hidden_set(chosen: BenchSet, log: InteractionLog, quick: bool, seed: int, share: float = 0.1) -> dict[str, Any]:
     train, valid, test = chosen.split(log)
     hidden = np.random.default_rng(seed).choice(log.n_items, max(int(share * log.n_items), 1), replace=False)
     train = train.select(~np.isin(train.item, hidden))
-    settings = chosen.config | {"n_epochs": 1 if quick else 8}  # enough to compare towers, not to be the best
-    common: dict[str, Any] = {"valid": valid, "show_progress": False, "seed": seed}
-    common["valid_targets"] = chosen.targets
+    # Eight epochs: enough to compare towers, not to be the best.
+    config = LSTMConfig(**(chosen.config | {"n_epochs": 1 if quick else 8}), id_dropout=0.2)
+    lstm = rlrec.LSTMModel.fit(
+        train, valid=valid, config=config, seed=seed, show_progress=False, valid_targets=chosen.targets
+    )
     models: dict[str, Recommender] = {
-        "lstm with features": rlrec.LSTMModel.fit(train, config=LSTMConfig(**settings, id_dropout=0.2), **common),
-        "lstm without": rlrec.LSTMModel.fit(train, config=LSTMConfig(**settings, use_features=False), **common),
+        "lstm": lstm,
         "content": rlrec.ContentModel.fit(train),
         "popularity": rlrec.PopularityModel.fit(train),
     }
-    rows = _cold_rows(test, hidden)
-    n, n_cold = log.n_items, len(hidden)
-    result = {name: _cold_hits(model, test, rows, hidden) for name, model in models.items()}
-    return {
-        "models": result,
-        "random": {"hit@10": 10 / n, "hit@10_among_cold": min(10 / n_cold, 1.0)},
-        "n_targets": len(rows),
-        "n_cold": n_cold,
-    }
-
-
-def _cold_rows(test: InteractionLog, hidden: np.ndarray) -> np.ndarray:
-    """Return every cold behaviour that follows another; the last ones alone would be too few."""
     sequences = test.sequences()
     rows = target_rows(sequences)
-    return rows[np.isin(sequences.item[rows], hidden)]
+    cold = rows[np.isin(sequences.item[rows], hidden)]  # the last behaviours alone would be too few
+    n, n_cold = log.n_items, len(hidden)
+    by_chance = {"hit@10": 10 / n, "hit@10_places_kept": N_NEW / n_cold, "hit@10_among_cold": min(10 / n_cold, 1.0)}
+    result = {
+        name: _cold_hits(model, sequences, cold, hidden) | _all_hits(model, sequences, rows)
+        for name, model in models.items()
+    }
+    print(f"{chosen.name}, hidden set {seed}: {result}", flush=True)
+    return {"models": result, "random": by_chance, "n_targets": len(cold), "n_cold": n_cold}
 
 
-def _cold_hits(model: Recommender, test: InteractionLog, rows: np.ndarray, hidden: np.ndarray) -> dict[str, float]:
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 3_000)).astype(int)]
-    histories, target = prefixes(test.sequences(), rows)
+def _over_sets(runs: list[dict[str, float]]) -> dict[str, Any]:
+    """Return each figure's mean over the hidden sets, and the sets one by one."""
+    means = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
+    return means | {f"{key}_sets": [run[key] for run in runs] for key in runs[0]}
+
+
+def _cold_hits(
+    model: Recommender, sequences: Sequences, rows: NDArray[np.int64], hidden: NDArray[np.int64]
+) -> dict[str, float]:
+    histories, target = _some(sequences, rows)
     scores = model.scores(histories)
     order = np.sort(hidden)
     full = expected_gains(scores, torch.from_numpy(target), 10)["hit"].mean()
     among = expected_gains(scores[:, order], torch.from_numpy(np.searchsorted(order, target)), 10)["hit"].mean()
-    return {"hit@10": float(full), "hit@10_among_cold": float(among)}
+    return {
+        "hit@10": float(full),
+        "hit@10_places_kept": _listed(model, histories, target, N_NEW),
+        "hit@10_among_cold": float(among),
+    }
+
+
+def _all_hits(model: Recommender, sequences: Sequences, rows: NDArray[np.int64]) -> dict[str, float]:
+    """Return hit@10 over all behaviours, hidden items or not: what keeping places costs."""
+    histories, target = _some(sequences, rows)
+    return {
+        "all_hit@10": _listed(model, histories, target, 0),
+        "all_hit@10_places_kept": _listed(model, histories, target, N_NEW),
+    }
+
+
+def _listed(model: Recommender, histories: Sequences, target: NDArray[np.int64], n_new: int) -> float:
+    items, _ = model.top_items(histories, 10, n_new=n_new)
+    return float((items == target[:, None]).any(1).mean())
+
+
+def _some(sequences: Sequences, rows: NDArray[np.int64]) -> tuple[Sequences, NDArray[np.int64]]:
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _ROWS)).astype(int)]
+    histories, target = prefixes(sequences, rows)
+    return histories, target
 
 
 def cold_users(data: Path) -> dict[str, Any] | None:

@@ -40,11 +40,29 @@ def quality(name: str, result: dict[str, Any]) -> str:
 
 def cold(name: str, result: dict[str, Any]) -> str:
     """Return one set's cold items."""
-    head = f"**{name}**: {result['n_cold']} items hidden from training, {result['n_targets']:,} targets.\n\n"
-    lines = ["| model | hit@10, full catalogue | hit@10 among the hidden |", "|---|---|---|"]
-    for model, row in {**result["models"], "random": result["random"]}.items():
-        lines.append(f"| {model} | {row['hit@10']:.4f} | {row['hit@10_among_cold']:.4f} |")
+    kept = result["places_kept"]
+    head = (
+        f"**{name}**: {result['n_cold']} items hidden from training, {result['n_sets']} times over; "
+        f"{result['n_targets']:,} targets. Means, with their multiple of chance in each hidden set.\n\n"
+    )
+    columns = ["hit@10", "hit@10_places_kept", "hit@10_among_cold"]
+    lines = [
+        f"| model | hit@10, full catalogue | with {kept} of 10 places kept | among the hidden | "
+        f"all behaviours, hit@10 | with {kept} kept |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, row in result["models"].items():
+        cells = [_times(row, column, result["random"]) for column in columns]
+        cells += [f"{row['all_hit@10']:.4f}", f"{row['all_hit@10_places_kept']:.4f}"]
+        lines.append(f"| {model} | " + " | ".join(cells) + " |")
+    lines.append("| random | " + " | ".join(f"{result['random'][column]:.4f}" for column in columns) + " | – | – |")
     return head + "\n".join(lines) + "\n"
+
+
+def _times(row: dict[str, Any], column: str, random: dict[str, float]) -> str:
+    """Return a mean and, set by set, how many times chance; with places kept, still that in the full catalogue."""
+    chance = random["hit@10_among_cold" if column == "hit@10_among_cold" else "hit@10"]
+    return f"{row[column]:.4f} ({', '.join(f'{value / chance:.1f}' for value in row[f'{column}_sets'])})"
 
 
 def users(result: dict[str, Any]) -> str:
@@ -57,6 +75,20 @@ def users(result: dict[str, Any]) -> str:
     lines.append("|---|" + "---|" * len(names))
     for n, row in result["after"].items():
         lines.append(f"| {n} | " + " | ".join(f"{row[m]['nats']:.3f} / {row[m]['hit@10']:.4f}" for m in names) + " |")
+    return head + "\n".join(lines) + "\n"
+
+
+def private(result: dict[str, Any]) -> str:
+    """Return what privacy costs."""
+    head = (
+        f"**Private training on eshop2008**: {result['n_users']:,} users, {result['users_a_step']} expected in a step, "
+        f"{result['steps']} steps, delta {result['delta']:g}.\n\n"
+    )
+    lines = ["| model | epsilon | noise | nats | hit@10 | CPU s |", "|---|---|---|---|---|---|"]
+    for name, row in result["rows"].items():
+        spent = [f"{row[key]:.2f}" if row.get(key) else "–" for key in ("epsilon", "noise")]
+        cost = f"{row['cpu_seconds']:.0f}" if "cpu_seconds" in row else "–"
+        lines.append(f"| {name} | {' | '.join(spent)} | {row['nats']:.3f} | {row['hit@10']:.4f} | {cost} |")
     return head + "\n".join(lines) + "\n"
 
 
@@ -105,6 +137,8 @@ def main() -> None:
             print(cold(name, result))
         if "targets_per_cpu_s" in results:
             print(speed(results, record["machine"]["processor"]))
+        if "privacy" in results:
+            print(private(results["privacy"]))
         if "cold_users" in results:
             print(users(results["cold_users"]))
 

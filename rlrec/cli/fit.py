@@ -27,7 +27,8 @@ class Command(BaseCommand):
     The hybrid votes with all of them, by weights learned on the validation part. The model that does best on that part,
     by NDCG, is named, and `rlrec recommend` takes it. The same command after a kill goes on where it stopped.
 
-    Writes models/, metrics.json, summary.json, details.json, config.toml, metrics.jsonl and tensorboard/.
+    Writes models/, metrics.json, summary.json, details.json, interest_map.svg, config.toml, metrics.jsonl and
+    tensorboard/.
     """
 
     log: tyro.conf.Positional[str]
@@ -76,8 +77,10 @@ def run(command: Command) -> int:
     for name, model in models.items():
         model.save(command.out / "models" / name)
     record = getattr(models["lstm"], "record", None)
+    places = draw_interests(models["lstm"], train, command.out, command.seed)
     ReportDetails(
         valid_nll=None if record is None else record.valid_nll,
+        interest_map=places,
         licence=log.notes.get("licence") or log.notes.get("notice"),
     ).save(command.out)
     write_json(command.out / "metrics.json", scores)
@@ -132,6 +135,26 @@ def fit_models(
     models[HYBRID], choice = blend_and_choose(models, valid, k=command.k, seed=command.seed)
     seconds[HYBRID] = time.perf_counter() - began
     return models, seconds, choice
+
+
+def draw_interests(lstm: Recommender, train: InteractionLog, out: Path, seed: int) -> dict[str, Any] | None:
+    """Write interest_map.svg, people and popular items on a plane; return the places, or None for too few people."""
+    from rlrec.core.artifacts import atomic_path
+    from rlrec.core.errors import DataError
+    from rlrec.evaluation.interest_plot import interest_map_plot
+    from rlrec.evaluation.plots import standalone_svg
+    from rlrec.models.base import SequenceModel
+    from rlrec.models.interest_map import interest_map
+
+    assert isinstance(lstm, SequenceModel)
+    try:
+        places = interest_map(lstm, train, seed=seed).to_dict()
+    except DataError as error:
+        print(f"note: {error}")
+        return None
+    with atomic_path(out / "interest_map.svg") as temporary:
+        temporary.write_text(standalone_svg(interest_map_plot(places)), encoding="utf-8")
+    return places
 
 
 def fit_heldout(test: InteractionLog, valid: InteractionLog, command: Command) -> tuple[SequenceModel, float]:

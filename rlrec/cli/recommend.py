@@ -45,6 +45,8 @@ class Command(BaseCommand):
     """Length of the list."""
     exclude_seen: bool = False
     """Leave out what is in the history."""
+    n_new: int = 0
+    """Places of the list, the last ones, kept for items that nobody had touched in training."""
     explain: bool = False
     """Show which past behaviours carried each item."""
     json: bool = False
@@ -122,7 +124,7 @@ def _print_list(model: Recommender, history: Sequences, command: Command, log: I
 
     past: list[Hashable] = model.space.items.ids[history.item].tolist()
     k = min(command.k, model.n_items)
-    items, scores = model.top_items(history, k, exclude_seen=command.exclude_seen)
+    items, scores = model.top_items(history, k, exclude_seen=command.exclude_seen, n_new=command.n_new)
     ids = model.space.items.ids[items[0]].tolist()
     reasons = explain(model, history, ids) if command.explain and past else []
     rows: list[dict[str, Any]] = []
@@ -173,7 +175,7 @@ def _write_everyone(model: Recommender, log: InteractionLog, command: Command) -
     starts = range(0, len(sequences), _USERS_A_FILE)
     for number, begin in enumerate(progress(starts, description="recommend", unit="file")):
         part = sequences.select(np.arange(begin, min(begin + _USERS_A_FILE, len(sequences))))
-        items, scores = model.top_items(part, k, exclude_seen=command.exclude_seen)
+        items, scores = model.top_items(part, k, exclude_seen=command.exclude_seen, n_new=command.n_new)
         frame = pl.DataFrame(
             {
                 "user_id": np.repeat(log.users.ids[part.user], k).tolist(),

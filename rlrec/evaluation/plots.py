@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rlrec.evaluation.report_numbers import bounds, point
 
 _INK = "#010203"  # drawn with this, then replaced by the page's own text colour
-_PALETTE = ("#2f86d6", "#d97a1e", "#2a9d6f", "#9a6fd0", "#c2557f")  # mid tones: they read on white and on black
+PALETTE = ("#2f86d6", "#d97a1e", "#2a9d6f", "#9a6fd0", "#c2557f")  # mid tones: they read on white and on black
 _MARKERS = ("o", "s", "^", "D", "v")
 _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 _ORDER = ("real", "simulated", "synthetic")
@@ -56,8 +56,8 @@ def valid_nll_plot(valid_nll: Sequence[float]) -> Plot:
     epochs, best = np.arange(1, len(values) + 1), int(np.argmin(values))
 
     def draw(axes: Axes) -> None:
-        axes.plot(epochs, values, color=_PALETTE[0], marker="o", markersize=4)
-        axes.plot([best + 1], [values[best]], "o", color=_PALETTE[1], markersize=8, label=f"kept: epoch {best + 1}")
+        axes.plot(epochs, values, color=PALETTE[0], marker="o", markersize=4)
+        axes.plot([best + 1], [values[best]], "o", color=PALETTE[1], markersize=8, label=f"kept: epoch {best + 1}")
         axes.set(xlabel="epoch", ylabel="nats per next item (less is better)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
@@ -71,7 +71,7 @@ def ppo_plot(curve: Sequence[tuple[int, float]]) -> Plot:
     steps, returns = np.asarray(curve, float).T
 
     def draw(axes: Axes) -> None:
-        axes.plot(steps, returns, color=_PALETTE[0])
+        axes.plot(steps, returns, color=PALETTE[0])
         axes.set(xlabel="environment steps", ylabel="mean return of a session")
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -91,7 +91,7 @@ def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> Plot:
     def draw(figure: Figure) -> None:
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for index, (axes, (key, title)) in enumerate(zip(grid, panels, strict=True)):
-            _dots(axes, [policies[name].get(key) for name in names], _PALETTE[index], _MARKERS[index])
+            _dots(axes, [policies[name].get(key) for name in names], PALETTE[index], _MARKERS[index])
             axes.set_title(title, fontsize=10)
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(-0.6, len(names) - 0.4)
@@ -101,7 +101,9 @@ def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> Plot:
     alt = "Return per session with 95 % intervals: " + "; ".join(
         _spoken(name, policies[name], panels) for name in names
     )
-    return _figure("Policies, with 95 % intervals", alt, "policies", draw, height=1.3 + 0.34 * len(names), width=5.6)
+    return draw_figure(
+        "Policies, with 95 % intervals", alt, "policies", draw, height=1.3 + 0.34 * len(names), width=5.6
+    )
 
 
 def detectors_plot(table: Mapping[str, Mapping[str, Any]]) -> Plot:
@@ -115,7 +117,7 @@ def detectors_plot(table: Mapping[str, Mapping[str, Any]]) -> Plot:
         grid = figure.subplots(1, len(families), sharex=True, sharey=True, squeeze=False)[0]
         for index, (axes, (key, title)) in enumerate(zip(grid, families.items(), strict=True)):
             axes.axvline(0.5, color=_INK, alpha=0.4, linewidth=1)
-            _dots(axes, [table[key].get(name) for name in names], _PALETTE[index], _MARKERS[index])
+            _dots(axes, [table[key].get(name) for name in names], PALETTE[index], _MARKERS[index])
             axes.set_title(title, fontsize=10)
             axes.set_yticks(range(len(names)), [words[name] for name in names])
             axes.set_ylim(-0.6, len(names) - 0.4)
@@ -126,7 +128,7 @@ def detectors_plot(table: Mapping[str, Mapping[str, Any]]) -> Plot:
     alt = "AUC of telling sessions from held-out real ones, 0.5 being chance: " + "; ".join(
         _spoken(title, table[key], panels) for key, title in families.items()
     )
-    return _figure("Can a classifier tell them from real sessions?", alt, "detectors", draw, height=2.2, width=5.6)
+    return draw_figure("Can a classifier tell them from real sessions?", alt, "detectors", draw, height=2.2, width=5.6)
 
 
 def kappa_plot(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Plot:
@@ -136,7 +138,7 @@ def kappa_plot(sweep: Mapping[str, Sequence[Mapping[str, float]]]) -> Plot:
         for index, (name, points) in enumerate(sweep.items()):
             ordered = sorted(points, key=lambda entry: entry["kappa"])
             kappa, value = ([entry[key] for entry in ordered] for key in ("kappa", "value"))
-            colour = _PALETTE[index % len(_PALETTE)]
+            colour = PALETTE[index % len(PALETTE)]
             axes.plot(kappa, value, color=colour, label=name, marker=_MARKERS[index % len(_MARKERS)], markersize=4)
             if all("low" in entry and "high" in entry for entry in ordered):
                 low, high = ([entry[key] for entry in ordered] for key in ("low", "high"))
@@ -215,7 +217,7 @@ def _known(samples: Mapping[str, Any]) -> list[str]:
 
 def _look(name: str) -> dict[str, Any]:
     index = _ORDER.index(name)
-    return {"color": _PALETTE[index], "linestyle": _LINES[index]}
+    return {"color": PALETTE[index], "linestyle": _LINES[index]}
 
 
 def _share(values: Any) -> NDArray[np.float64]:
@@ -228,10 +230,10 @@ def _thousands(value: float, _: int | None = None) -> str:
 
 
 def _plot(title: str, alt: str, name: str, draw: Callable[[Axes], None]) -> Plot:
-    return _figure(title, alt, name, lambda figure: draw(figure.subplots()))
+    return draw_figure(title, alt, name, lambda figure: draw(figure.subplots()))
 
 
-def _figure(
+def draw_figure(
     title: str, alt: str, name: str, draw: Callable[[Figure], None], *, width: float = 4.6, height: float = 3.0
 ) -> Plot:
     """Draw with our style; small figures, so that a phone shrinks the letters little."""

@@ -144,12 +144,16 @@ def _facts(part: Mapping[str, Any] | None, caption: str, columns: tuple[str, str
 def _plots(summary: Mapping[str, Any], details: ReportDetails) -> dict[str, Any]:
     """Draw what there is data for, by the section it belongs to."""
     from rlrec.evaluation import plots  # matplotlib takes half a second to import
+    from rlrec.evaluation.interest_plot import interest_map_plot
 
-    drawn: dict[str, list[Any]] = {"learning": [], "policies": [], "kappa": [], "distributions": [], "detectors": []}
+    sections = ("learning", "interest", "policies", "kappa", "distributions", "detectors")
+    drawn: dict[str, list[Any]] = {section: [] for section in sections}
     if details.valid_nll is not None and len(details.valid_nll):
         drawn["learning"].append(plots.valid_nll_plot(details.valid_nll))
     if details.ppo_curve is not None and len(details.ppo_curve) >= _PLOTTED_LEAST:
         drawn["learning"].append(plots.ppo_plot(details.ppo_curve))
+    if details.interest_map:
+        drawn["interest"].append(interest_map_plot(details.interest_map))
     policies = summary.get("policies") or {}
     if any(row.get("return") or row.get("heldout_return") for row in policies.values()):
         drawn["policies"].append(plots.policies_plot(policies))

@@ -40,6 +40,8 @@ class ReportDetails:
     """(I,) counts or shares by item index, under the same three names; every array in the same item order."""
     journeys: Sequence[Sequence[str]] = ()
     """Simulated users: what happened to each, one short line a step, items in words."""
+    interest_map: Mapping[str, Any] | None = None
+    """Places of people and of popular items on a plane (``InterestMap.to_dict``)."""
     kappa_sweep: Mapping[str, Sequence[Mapping[str, float]]] | None = None
     """Policy name -> points ``{"kappa", "value", "low", "high"}``: its return over a range of kappa."""
     licence: str | None = None

@@ -30,6 +30,7 @@ from rlrec.core.errors import DataError
 from rlrec.data.sequences import Sequences
 from rlrec.evaluation.sequence_features import is_repeat, typicality
 from rlrec.gan.event_order import learn_event_order
+from rlrec.gan.knob_gate import gated
 from rlrec.gan.sampling import generate_sequences
 from rlrec.gan.sampling_config import SamplingConfig
 from rlrec.models.base import SequenceModel
@@ -128,7 +129,8 @@ def fit_sampling(
     """Fit temperatures, repeat factors and the way lengths are drawn on validation sequences.
 
     Each knob is turned by the secant rule on its logarithm, all at once: eight rounds of samples with the same
-    luck, of which the nearest to validation is taken.
+    luck, of which the nearest to validation is taken. Where detectors find samples with these knobs easier to tell from
+    validation than samples without (`gated`), only lengths and the order of events stay.
 
     Parameters
     ----------
@@ -165,6 +167,7 @@ def fit_sampling(
         raise DataError("fitting the sampling knobs needs training and validation sequences, got none")
     config = _fit_lengths(model, train, valid, seed, max_length)
     config = replace(config, event_order=learn_event_order(train) if model.n_events > 1 else ())
+    plain = config
     target, knobs = Habits.of(valid, train), _Knobs()
     wanted = expected_counts(train, valid, model.n_items, seed=seed)
     tried: list[tuple[float, SamplingConfig]] = []
@@ -177,7 +180,8 @@ def fit_sampling(
         elif round_ > _ITEM_ROUNDS[-1]:
             tried.append((now.distance(target), config))
         config = knobs.turn(config, now, target)
-    return min(tried, key=lambda pair: pair[0])[1]
+    tuned = min(tried, key=lambda pair: pair[0])[1]
+    return gated(model, tuned, plain, train, valid, seed=seed, max_length=max_length)
 
 
 class _Knobs:

@@ -87,7 +87,12 @@ class Recommender(ABC):
 
     @torch.no_grad()
     def recommend(
-        self, histories: Iterable[Iterable[Hashable]] | Sequences, k: int = 10, *, exclude_seen: bool = False
+        self,
+        histories: Iterable[Iterable[Hashable]] | Sequences,
+        k: int = 10,
+        *,
+        exclude_seen: bool = False,
+        n_new: int = 0,
     ) -> NDArray[Any]:
         """Return the ``k`` best next items of each history as raw ids, best first, shape (n, k).
 
@@ -99,27 +104,35 @@ class Recommender(ABC):
             At most the number of items.
         exclude_seen : bool
             Leave out the items of the history. Ties go to the lower index.
+        n_new : int
+            Places kept for items without a training row, the best of them; they come last. A new item's score is an
+            honest guess, and seldom among the ten best of a catalogue whose favourites are known.
         """
-        items, _ = self._best(self.ranking_scores, self.as_sequences(histories), k, exclude_seen)
+        items, _ = self._best(self.ranking_scores, self.as_sequences(histories), k, exclude_seen, n_new)
         return self.space.items.ids[items]
 
     @torch.no_grad()
     def top_items(
-        self, sequences: Sequences, k: int, *, exclude_seen: bool = False
+        self, sequences: Sequences, k: int, *, exclude_seen: bool = False, n_new: int = 0
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return item indices (n, k), best first, and their scores (n, k); log probabilities of a sequence model."""
-        return self._best(self.scores, sequences, k, exclude_seen)
+        """Return item indices (n, k), best first, and their scores (n, k); log probabilities of a sequence model.
+
+        ``n_new`` as in `recommend`.
+        """
+        return self._best(self.scores, sequences, k, exclude_seen, n_new)
 
     def _best(
-        self, score: Callable[[Sequences], Tensor], sequences: Sequences, k: int, exclude_seen: bool
+        self, score: Callable[[Sequences], Tensor], sequences: Sequences, k: int, exclude_seen: bool, n_new: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         if not 1 <= k <= self.n_items:
             raise InvalidArgumentError(f"k must lie in 1..{self.n_items} (the catalogue), got {k}")
+        new = torch.from_numpy(self.space.item_counts == 0)
+        check_places(n_new, k, int(new.sum()))
         size = max(_SCORES // self.n_items, 1)
         items, values = [np.zeros((0, k), np.int64)], [np.zeros((0, k))]
         for begin in range(0, len(sequences), size):
             part = sequences.select(np.arange(begin, min(begin + size, len(sequences))))
-            top, best = top_of(score(part), part, k, exclude_seen=exclude_seen)
+            top, best = top_of(score(part), part, k, exclude_seen=exclude_seen, new=new, n_new=n_new)
             items.append(top)
             values.append(best)
         return np.concatenate(items), np.concatenate(values)
@@ -158,16 +171,49 @@ class Recommender(ABC):
 
 
 def top_of(
-    scores: Tensor, sequences: Sequences, k: int, *, exclude_seen: bool = False
+    scores: Tensor,
+    sequences: Sequences,
+    k: int,
+    *,
+    exclude_seen: bool = False,
+    new: Tensor | None = None,
+    n_new: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the ``k`` items with the highest scores (n, I) for each history: indices (n, k), best first, and scores.
 
-    Ties go to the lower index. ``exclude_seen`` leaves out the items of the history.
+    Ties go to the lower index. ``exclude_seen`` leaves out the items of the history. ``n_new`` of the places, the last
+    ones, go to the best of the ``new`` items (I,) that the others did not take.
     """
     if not 1 <= k <= scores.shape[1]:
         raise InvalidArgumentError(f"k must lie in 1..{scores.shape[1]} (the catalogue), got {k}")
-    items, values = best_of(without_seen(scores, sequences) if exclude_seen else scores, k)
+    scores = without_seen(scores, sequences) if exclude_seen else scores
+    if not n_new or new is None:
+        items, values = best_of(scores, k)
+    else:
+        first, values = (
+            best_of(scores, k - n_new) if k > n_new else (scores.new_zeros(len(scores), 0).long(), scores[:, :0])
+        )
+        left = scores.masked_fill(~new.to(scores.device), -torch.inf).scatter(1, first, -torch.inf)
+        last, more = best_of(left, n_new)
+        items, values = torch.cat([first, last], dim=1), torch.cat([values, more], dim=1)
     return items.cpu().numpy(), values.double().cpu().numpy()
+
+
+def check_places(n_new: int, k: int, n_items: int) -> None:
+    """Refuse more places for new items than the list has, or than the list and the new items can fill.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Saying how many new items there are.
+    """
+    if not 0 <= n_new <= k:
+        raise InvalidArgumentError(f"n_new must lie in 0..{k} (the places of a list), got {n_new}")
+    if n_new and n_items < k:
+        raise InvalidArgumentError(
+            f"n_new={n_new} places are kept for items without a training row, which must be at least k={k}, "
+            f"and the catalogue has {n_items}; ask for n_new=0"
+        )
 
 
 def without_seen(scores: Tensor, sequences: Sequences) -> Tensor:

@@ -36,7 +36,8 @@ def test_fit_then_report(log_file, tmp_path, capsys):
     for word in ("markov", "popularity", "coverage@3", "novelty@3"):  # whole in 80 columns, not cut to coverag…
         assert word in printed
     names = {"config.toml", "metrics.jsonl", "metrics.json", "summary.json", "details.json", "tensorboard", "models"}
-    assert names <= {path.name for path in out.iterdir()}
+    assert names | {"interest_map.svg"} <= {path.name for path in out.iterdir()}
+    assert json.loads((out / "details.json").read_text())["interest_map"]["shares"][0] > 0
     assert {path.name for path in (out / "models").iterdir()} == NAMES
     first = json.loads((out / "summary.json").read_text())
     assert first["data"]["n_users"] == 60

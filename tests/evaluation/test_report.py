@@ -13,6 +13,7 @@ import pytest
 from rlrec.core.artifacts import write_json
 from rlrec.core.errors import ArtifactNotFoundError, DataError
 from rlrec.evaluation.findings import findings, gan_finding, learner_finding, shipping_finding, trust_finding
+from rlrec.evaluation.interest_plot import interest_map_plot
 from rlrec.evaluation.plots import standalone_svg, valid_nll_plot
 from rlrec.evaluation.report import render_report, report_folder, write_report
 from rlrec.evaluation.report_details import ReportDetails
@@ -71,6 +72,12 @@ def full_details() -> ReportDetails:
         session_lengths=lengths,
         item_popularity=counts,
         journeys=[["is shown a blouse: clicks", f"is shown {NASTY}"]],
+        interest_map={
+            "users": rng.normal(size=(30, 2)).tolist(),
+            "items": [[0.0, 0.0], [0.0, 0.01], [2.0, 1.0]],
+            "names": [NASTY, "a name over another", "far away"],
+            "shares": [0.4, 0.2],
+        },
         kappa_sweep={"ppo": [{"kappa": 0.1, "value": 9.0, "low": 8.8, "high": 9.2}, {"kappa": 1.0, "value": 4.0}]},
         licence="CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
         notes=["kappa is declared."],
@@ -117,12 +124,23 @@ class Outline(HTMLParser):
 def test_a_full_report_has_every_section(summary, details):
     page = render_report(summary, details)
     outline = Outline(page)
-    sections = {"data", "models", "learning", "policies", "kappa", "fidelity", "synthetic", "journeys", "made"}
+    sections = {
+        "data",
+        "models",
+        "learning",
+        "interest",
+        "policies",
+        "kappa",
+        "fidelity",
+        "synthetic",
+        "journeys",
+        "made",
+    }
     assert sections <= set(outline.ids)
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
-    assert page.count("<svg") == 6
-    assert page.count('role="img"') == 6
+    assert page.count("<svg") == 7
+    assert page.count('role="img"') == 7
     assert "width=device-width" in page
     assert "prefers-color-scheme: dark" in page
     assert "CC BY 4.0" in page
@@ -222,6 +240,15 @@ def test_a_run_folder_gives_the_same_report_again(summary, details, tmp_path):
 def test_unknown_details_are_refused():
     with pytest.raises(DataError, match="unknown parts"):
         ReportDetails.from_dict({"curve": []})
+
+
+def test_the_map_names_an_item_only_where_there_is_room():
+    plot = interest_map_plot(full_details().interest_map or {})
+    assert "far away" in plot.svg
+    assert "a name over another" not in plot.svg  # it would lie on the first one
+    assert "<script" not in plot.svg  # NASTY came out escaped
+    assert plot.alt.startswith("30 users and the 3 most popular items")
+    assert "they hold 40% and 20% of the variance" in plot.alt
 
 
 def test_a_plot_stands_alone_as_a_file():

@@ -11,6 +11,7 @@ from rlrec.core.errors import DataError, InvalidArgumentError
 from rlrec.data.log import InteractionLog
 from rlrec.models.cold_items import good_turing
 from rlrec.models.config import LSTMConfig
+from rlrec.models.counting import PopularityModel
 from rlrec.models.lstm import LSTMHeads, LSTMModel
 
 SMALL = LSTMConfig(embedding_size=8, hidden_size=16, dropout=0.0, input_dropout=0.0, batch_tokens=64, id_dropout=0.3)
@@ -84,3 +85,23 @@ def test_a_value_head_needs_values():
     assert isinstance(heads, LSTMHeads)
     with pytest.raises(InvalidArgumentError, match="the model has no value head"):
         heads.value_distribution(torch.tensor([[0]]))
+
+
+def test_places_are_kept_for_items_that_nobody_touched():
+    log = without(coloured_log(20), 9, 10, 11)
+    model = PopularityModel.fit(log)
+    plain = model.recommend([[0]], k=3)
+    kept = model.recommend([[0]], k=3, n_new=2)
+    assert not set(plain[0]) & {9, 10, 11}
+    assert kept.tolist() == [[plain[0, 0], 9, 10]]  # all new ones score alike: the lower index
+    assert model.recommend([[0]], k=3, n_new=3).tolist() == [[9, 10, 11]]
+    assert model.recommend([[9]], k=3, n_new=3, exclude_seen=True)[0, :2].tolist() == [10, 11]
+
+
+def test_more_places_than_there_are_is_a_sentence():
+    model = PopularityModel.fit(without(coloured_log(20), 9, 10, 11))
+    with pytest.raises(InvalidArgumentError, match=r"n_new must lie in 0\.\.3 \(the places of a list\), got 4"):
+        model.recommend([[0]], k=3, n_new=4)
+    sentence = "n_new=1 places are kept for items without a training row, .* at least k=4, and the catalogue has 3"
+    with pytest.raises(InvalidArgumentError, match=sentence):
+        model.recommend([[0]], k=4, n_new=1)
