@@ -45,7 +45,7 @@ def prepare(folder: Path) -> None:
     shutil.copy(ROOT / "docs" / "assets" / "teeladen.csv", folder)
     clicks = rlrec.load_log("builtin:eshop2008").to_pandas()
     people = clicks["user_id"].unique()
-    clicks = clicks[clicks["user_id"].isin({*people[::25], people[6]})]  # few of them, over the whole period
+    clicks = clicks[clicks["user_id"].isin({*people[::10], people[6]})]  # few of them, over the whole period
     clicks.to_csv(folder / "clicks.csv", index=False)
     names = {"user_id": "customer", "item_id": "sku", "timestamp": "bought_at"}
     clicks[list(names)].rename(columns=names).to_csv(folder / "orders.csv", index=False)
