@@ -52,6 +52,7 @@ def tables(summary: dict[str, Any]) -> str:
 def beside_others() -> list[str]:
     """Return what was measured beside other tools, each in one run on one machine; from the records."""
     models, env, ope = (_results(name) for name in ("models-speed", "env", "ope"))
+    par = _results("bench_gan-ml-100k-par")
     recbole = models["recbole"]
     rows = [
         (
@@ -66,6 +67,11 @@ def beside_others() -> list[str]:
             "simulated users, 1,000 items, slates of 10: user-steps a CPU-second",
             env["vector_1k_slate10"],
             [("SARDINE, not fitted on a log", env["sardine_1k_slate10"])],
+        ),
+        (
+            "synthetic sequences of 20, MovieLens 100k: sequences a CPU-second",
+            par["sequences_per_cpu_s"],
+            [("DeepEcho PAR", par["par"]["sequences_per_cpu_s"])],
         ),
     ]
     lines = [
