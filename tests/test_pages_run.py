@@ -6,7 +6,6 @@ a `make` target itself, is named in `ELSEWHERE` with what runs it instead.
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import rlrec
+from tests.pages import console_lines
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,10 +29,8 @@ ELSEWHERE = {
 
 
 def lines_of(page: Path) -> list[str]:
-    """Return the commands in the page's console blocks, comments cut; a backslash joins lines."""
-    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.join(words) for words in (shlex.split(line, comments=True) for line in lines) if words]
+    """Return the commands in the page's console blocks."""
+    return [shlex.join(words) for words in console_lines(page)]
 
 
 def runnable(page: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from rlrec.cli.app import main
 from rlrec.cli.parsing import parse_command
 from rlrec.cli.verbs import VERBS, load_verb
+from tests.pages import console_lines
 
 DOCS = Path(__file__).parents[1] / "docs"
 TUTORIAL = DOCS / "guide" / "tutorial.md"
@@ -20,11 +20,8 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Return the arguments of each ``rlrec`` line in the page's console blocks; a backslash joins lines."""
-    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    found = (shlex.split(line, comments=True) for line in lines)
-    return [words[1:] for words in found if words[:1] == ["rlrec"]]
+    """Return the arguments of each ``rlrec`` line in the page's console blocks."""
+    return [words[1:] for words in console_lines(page) if words[:1] == ["rlrec"]]
 
 
 def test_the_tutorial_runs_on_the_hand_written_file(tmp_path, monkeypatch, capsys):

@@ -61,9 +61,9 @@ class LSTMForecast(nn.Module):
         scale = torch.where(at_start, self.first_scale, self.item_scale)  # (B, 1)
         return torch.cat([torch.addmm(self.query_bias, interest, self.query.T) * scale, scale], dim=1)
 
-    def scores(self, interest: Tensor) -> Tensor:
-        """Return log probabilities up to a number for each row, (B, I): all that a policy's softmax needs."""
-        return self.query_of(interest) @ self.table.T
+    def scores(self, interest: Tensor, sharpness: Tensor | float = 1.0) -> Tensor:
+        """Return log probabilities times ``sharpness``, up to a number for each row, (B, I): what a softmax needs."""
+        return (sharpness * self.query_of(interest)) @ self.table.T
 
     def forward(self, interest: Tensor) -> Tensor:
         """Return log probabilities."""
@@ -73,9 +73,10 @@ class LSTMForecast(nn.Module):
 class CountingForecast(nn.Module):
     """log p(item | interest) of a counting model, whose interest vector is its forecast."""
 
-    def scores(self, interest: Tensor) -> Tensor:
-        """Return log probabilities."""
-        return self(interest)  # type: ignore[no-any-return]
+    def scores(self, interest: Tensor, sharpness: Tensor | float = 1.0) -> Tensor:
+        """Return log probabilities times ``sharpness``, (B, I)."""
+        scores: Tensor = sharpness * self(interest)
+        return scores
 
     def forward(self, interest: Tensor) -> Tensor:
         """Return log probabilities, (B, I)."""
@@ -118,10 +119,7 @@ class ResidualActorCritic(ActorCritic):
     def logits(self, observation: Any) -> Tensor:
         """Return the actor's logits, (B, I), up to a number for each row."""
         interest = interest_in(observation)
-        if isinstance(self.forecast, LSTMForecast):
-            known = (self.log_alpha.exp() * self.forecast.query_of(interest)) @ self.forecast.table.T
-        else:
-            known = self.log_alpha.exp() * self.forecast.scores(interest)
+        known = self.forecast.scores(interest, self.log_alpha.exp())
         # In place: memory for another (B, I) costs more than the sums in it.
         return known.addmm_(self.correction(interest), self.item_correction.T).add_(self.item_bonus)
 

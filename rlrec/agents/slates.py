@@ -125,9 +125,8 @@ class _FactoredLogProb(torch.autograd.Function):
         rows, table = torch.cat([alpha * query, hidden], dim=1), torch.cat([frozen, learned], dim=1)
         n_rows, n_items = len(rows), len(table)
         weights = rows.new_empty(n_rows, n_items)
-        logits = rows.new_empty(
-            min(_ROWS, n_rows), n_items
-        )  # used again and again: new memory costs more than sums in it
+        # Used again and again: new memory costs more than sums in it.
+        logits = rows.new_empty(min(_ROWS, n_rows), n_items)
         score, best, total, mean = rows.new_empty(4, n_rows, 1)
         for begin in range(0, n_rows, _ROWS):
             part = slice(begin, begin + _ROWS)

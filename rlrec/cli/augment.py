@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.segment import feature_and_value
 from rlrec.models.config import LSTMConfig
 
 if TYPE_CHECKING:
@@ -53,10 +54,8 @@ class Command(BaseCommand):
 
     def __post_init__(self) -> None:
         """Refuse what names no segment before anything is read."""
-        from rlrec.core.errors import InvalidArgumentError
-
-        if self.segment is not None and not all(self.segment.partition("=")):
-            raise InvalidArgumentError(f"--segment must be FEATURE=VALUE, got {self.segment!r}")
+        if self.segment is not None:
+            feature_and_value(self.segment)
 
 
 def run(command: Command) -> int:
@@ -71,7 +70,7 @@ def run(command: Command) -> int:
     config = AugmentationConfig(shares=command.shares, model=command.model)
     log = load_log(command.log)
     train, valid, test = split_by_time(log, valid=command.valid, test=command.test)
-    items = None if command.segment is None else segment_items(log.catalog, *_named(command.segment))
+    items = None if command.segment is None else segment_items(log.catalog, *feature_and_value(command.segment))
     start_run(command.out, command)
     synthetic = _generators(train, valid, items, command)
     result = compare_arms(train, valid, test, synthetic, config=config, seed=command.seed, segment=items)
@@ -100,11 +99,6 @@ def run(command: Command) -> int:
         _write(train, synthetic[result.chosen], result.share, path)
         print(f"training rows and synthetic ones: {path}")
     return 0
-
-
-def _named(segment: str) -> tuple[str, str]:
-    feature, _, value = segment.partition("=")
-    return feature, value
 
 
 def _generators(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from rlrec.cli.command import BaseCommand
+from rlrec.cli.segment import feature_and_value
 from rlrec.core.checks import check_at_least, check_between
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class Command(BaseCommand):
                 raise InvalidArgumentError("--max-mia needs --log, the log that the generator was trained on")
         if self.length is not None:
             check_between("length", self.length, 1, self.max_length)
-        if self.segment is not None and not all(self.segment.partition("=")):
-            raise InvalidArgumentError(f"--segment must be FEATURE=VALUE, got {self.segment!r}")
+        if self.segment is not None:
+            feature_and_value(self.segment)
         if self.segment is not None and self.resample is not None:
             raise InvalidArgumentError("give --segment or --resample, not both: a judge of all would undo the segment")
         check_between("segment_share", self.segment_share, 0.0, 1.0)
@@ -112,8 +113,7 @@ def _drawn(gan: SequenceGAN, command: Command) -> Sequences:
         return gan.draw(n, seed=command.seed, first=first, max_length=command.max_length, sampling=knobs, starts=starts)
 
     if command.segment is not None:
-        feature, _, value = command.segment.partition("=")
-        inside = segment_items(catalog, feature, value)
+        inside = segment_items(catalog, *feature_and_value(command.segment))
         drawn, natural = draw_with_share(draw, inside, command.n_users, command.segment_share)
         print(
             f"{command.segment}: {command.segment_share:.0%} of the sessions, {natural:.1%} as the generator has them"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from rlrec.core.errors import InvalidArgumentError
+from rlrec.models.gradients import flat_gradients, set_gradients
 from rlrec.models.losses import HeadSums
 from rlrec.models.network import SequenceNetwork
 
@@ -73,11 +74,9 @@ def add_up(network: SequenceNetwork, loss: Tensor) -> Tensor:
     if n_processes() == 1:
         return loss.detach()
     weights = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    parts = [torch.zeros_like(each) if each.grad is None else each.grad for each in weights]
-    flat = torch.cat([*(part.flatten() for part in parts), loss.detach().reshape(1)])
+    flat = torch.cat([flat_gradients(weights), loss.detach().reshape(1)])
     distributed.all_reduce(flat)
-    for parameter, summed in zip(weights, torch.split(flat[:-1], [part.numel() for part in parts]), strict=True):
-        parameter.grad = summed.view_as(parameter)
+    set_gradients(weights, flat[:-1])
     return flat[-1]
 
 

@@ -19,6 +19,7 @@ from rlrec.core.errors import CollapseError, DataError, InvalidArgumentError
 from rlrec.core.progress import MetricsWriter, progress
 from rlrec.data.sequences import Sequences
 from rlrec.models.config import LSTMConfig
+from rlrec.models.gradients import flat_gradients, set_gradients
 from rlrec.models.losses import gather_targets, head_losses
 from rlrec.models.network import SequenceNetwork
 from rlrec.models.optimizers import make_optimizers
@@ -92,7 +93,7 @@ def train_privately(
                 sampled = np.flatnonzero(rng.random(len(people)) < rate)
                 total = clipped_sum(network, pieces, (people[index] for index in sampled), privacy.clip)
                 total += privacy.noise * privacy.clip * torch.randn(len(total), generator=noise).to(total)
-                _set_gradients(network, total / privacy.users)
+                set_gradients(list(network.parameters()), total / privacy.users)
                 optimizer.step()
             values = {}
             if valid is not None and len(valid):
@@ -125,24 +126,15 @@ def clipped_sum(
     network: SequenceNetwork, sequences: Sequences, people: Iterable[NDArray[np.int64]], clip: float
 ) -> Tensor:
     """Return the sum over people of their gradients, each scaled to a norm of at most ``clip``, (P,)."""
-    total = _flat(network.parameters(), zero=True)
+    weights = list(network.parameters())
+    total = torch.zeros_like(nn.utils.parameters_to_vector(weights), requires_grad=False)
     for index in people:
         network.zero_grad(set_to_none=True)
         targets = gather_targets(network, sequences.pad(index))
         weighted_loss(head_losses(network, targets), network.config).backward()  # type: ignore[no-untyped-call]
-        gradient = _flat(network.parameters())
+        gradient = flat_gradients(weights)
         norm = float(gradient.norm())
         if not np.isfinite(norm):
             raise CollapseError("a person's gradient is not finite; lower learning_rate or raise privacy.users")
         total += gradient * min(1.0, clip / max(norm, 1e-12))
     return total
-
-
-def _flat(weights: Iterable[nn.Parameter], *, zero: bool = False) -> Tensor:
-    return torch.cat([torch.zeros(w.numel()).to(w) if zero or w.grad is None else w.grad.flatten() for w in weights])
-
-
-def _set_gradients(network: SequenceNetwork, flat: Tensor) -> None:
-    weights = list(network.parameters())
-    for weight, part in zip(weights, torch.split(flat, [w.numel() for w in weights]), strict=True):
-        weight.grad = part.view_as(weight)

@@ -190,9 +190,7 @@ def top_of(
     if not n_new or new is None:
         items, values = best_of(scores, k)
     else:
-        first, values = (
-            best_of(scores, k - n_new) if k > n_new else (scores.new_zeros(len(scores), 0).long(), scores[:, :0])
-        )
+        first, values = (best[:, : k - n_new] for best in best_of(scores, max(k - n_new, 1)))
         left = scores.masked_fill(~new.to(scores.device), -torch.inf).scatter(1, first, -torch.inf)
         last, more = best_of(left, n_new)
         items, values = torch.cat([first, last], dim=1), torch.cat([values, more], dim=1)
