@@ -73,7 +73,7 @@ _MANY_FILMS = _FILMS | {
     "hidden_size": 192,
     "dropout": 0.2,
     "input_dropout": 0.1,
-    "n_epochs": 6,
+    "n_epochs": 14,
     "patience": 2,
 }
 
