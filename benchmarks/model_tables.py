@@ -40,29 +40,34 @@ def quality(name: str, result: dict[str, Any]) -> str:
 
 def cold(name: str, result: dict[str, Any]) -> str:
     """Return one set's cold items."""
-    kept = result["places_kept"]
+    random, places = result["random"], result["places_kept"]
+    kept = [f"hit@10_{n}_kept" for n in places]
     head = (
         f"**{name}**: {result['n_cold']} items hidden from training, {result['n_sets']} times over; "
         f"{result['n_targets']:,} targets. Means, with their multiple of chance in each hidden set.\n\n"
     )
-    columns = ["hit@10", "hit@10_places_kept", "hit@10_among_cold"]
-    lines = [
-        f"| model | hit@10, full catalogue | with {kept} of 10 places kept | among the hidden | "
-        f"all behaviours, hit@10 | with {kept} kept |",
-        "|---|---|---|---|---|---|",
-    ]
+    columns = ["hit@10", *kept, "hit@10_among_cold"]
+    titles = ["hit@10, full catalogue", *(f"{n} of 10 places kept" for n in places), "among the hidden"]
+    titles += ["all behaviours, hit@10", *(f"with {n} kept" for n in places)]
+    lines = ["| model | " + " | ".join(titles) + " |", "|---" * (1 + len(titles)) + "|"]
     for model, row in result["models"].items():
-        cells = [_times(row, column, result["random"]) for column in columns]
-        cells += [f"{row['all_hit@10']:.4f}", f"{row['all_hit@10_places_kept']:.4f}"]
+        cells = [_times(row, column, random) for column in columns]
+        cells += [f"{row[f'all_{column}']:.4f}" for column in ("hit@10", *kept)]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
-    lines.append("| random | " + " | ".join(f"{result['random'][column]:.4f}" for column in columns) + " | – | – |")
+    blind = [f"{random[column]:.4f} ({random[column] / _chance(column, random):.1f})" for column in columns]
+    lines.append("| random | " + " | ".join(blind + ["–"] * (1 + len(kept))) + " |")
     return head + "\n".join(lines) + "\n"
 
 
 def _times(row: dict[str, Any], column: str, random: dict[str, float]) -> str:
-    """Return a mean and, set by set, how many times chance; with places kept, still that in the full catalogue."""
-    chance = random["hit@10_among_cold" if column == "hit@10_among_cold" else "hit@10"]
-    return f"{row[column]:.4f} ({', '.join(f'{value / chance:.1f}' for value in row[f'{column}_sets'])})"
+    """Return a mean and, set by set, how many times chance."""
+    times = (value / _chance(column, random) for value in row[f"{column}_sets"])
+    return f"{row[column]:.4f} ({', '.join(f'{value:.1f}' for value in times)})"
+
+
+def _chance(column: str, random: dict[str, float]) -> float:
+    """Return what ten places over all items have, also where places are kept; among the hidden, over those."""
+    return random["hit@10_among_cold" if column == "hit@10_among_cold" else "hit@10"]
 
 
 def users(result: dict[str, Any]) -> str:
