@@ -292,7 +292,9 @@ class LSTMModel(SequenceModel):
     @torch.no_grad()
     def ranking_scores(self, sequences: Sequences) -> Tensor:
         """Return item logits, (n, I): the order of the log probabilities without their normaliser."""
-        return self.network.item_logits(self.interest(self.encode(sequences)))
+        vectors, bias = self.network.output_layer()
+        query = self.network.to_item(self.interest(self.encode(sequences)))
+        return (query @ vectors.t()).add_(bias)  # a product that begins with the bias takes half as long again
 
     def interest(self, state: RecurrentState) -> Tensor:
         """Return the top layer's hidden vector, (B, H)."""

@@ -183,6 +183,19 @@ def test_ties_go_to_the_lower_index():
     assert values.tolist() == [[2, 2], [0, 0]]
 
 
+@pytest.mark.parametrize("n_items", [7, 703, 4_161])  # the largest is looked through in blocks, with some left over
+def test_the_best_are_those_of_a_stable_sort_whatever_ties(n_items):
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.randint(0, 4 * n_items, (40, n_items), generator=generator).float()
+    scores[:10] = scores[:10] % 5  # ties everywhere
+    scores[10:20, : n_items // 2] = -torch.inf
+    values, order = scores.sort(dim=1, descending=True, stable=True)
+    for k in (1, 5, min(10, n_items)):
+        items, best = best_of(scores, k)
+        assert torch.equal(items, order[:, :k])
+        assert torch.equal(best, values[:, :k])
+
+
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="'models/x' is no kind of model; the kinds are models/content"):
         model_class("models/x")
