@@ -88,7 +88,7 @@ def training_speed(log: InteractionLog, config: LSTMConfig, *, n_epochs: int = 1
     with torch.sparse.check_sparse_tensor_invariants(enable=False):
         began = time.process_time()
         for _ in range(n_epochs):
-            _train_epoch(network, sequences, optimizers, rng, sampler)
+            _train_epoch(network, sequences, optimizers, rng, sampler, epoch=1)
     rate = sequences.n_events * n_epochs / (time.process_time() - began)
     return {"targets_per_cpu_s": rate, "gemm_share": rate * _flops(config, n_negatives or log.n_items) / gemm_rate()}
 

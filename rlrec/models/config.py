@@ -69,6 +69,9 @@ class LSTMConfig:
     """Adagrad with a large step is what GRU4Rec trains with; it suits rare items."""
     learning_rate: float = 0.05
     """Step size of the optimizer."""
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """Of the step size: "one_cycle" rises over the first three tenths of ``n_epochs`` and falls to 0 by the last, along
+    cosines (Smith & Topin 2018). Its last epochs are its best, so say how many there shall be."""
     weight_decay: float = 0.0
     """L2 penalty (AdamW: decoupled)."""
     batch_tokens: int = 384
@@ -99,6 +102,7 @@ class LSTMConfig:
         check_at_least("max_length", self.max_length, 2)
         check_between("n_layers", self.n_layers, 1, 3)
         check_choice("cell", self.cell, ("lstm", "gru", "rnn"))
+        check_choice("schedule", self.schedule, ("constant", "one_cycle"))
         check_choice("precision", self.precision, ("float32", "bfloat16"))
         if self.n_negatives is not None:
             check_at_least("n_negatives", self.n_negatives, 0)

@@ -294,7 +294,8 @@ class LSTMModel(SequenceModel):
         """Return item logits, (n, I): the order of the log probabilities without their normaliser."""
         vectors, bias = self.network.output_layer()
         query = self.network.to_item(self.interest(self.encode(sequences)))
-        return (query @ vectors.t()).add_(bias)  # a product that begins with the bias takes half as long again
+        logits: Tensor = query @ vectors.t()
+        return logits.add_(bias)  # a product that begins with the bias takes half as long again
 
     def interest(self, state: RecurrentState) -> Tensor:
         """Return the top layer's hidden vector, (B, H)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -35,6 +36,34 @@ def _dense(weights: Iterable[nn.Parameter], config: LSTMConfig) -> torch.optim.O
     if config.optimizer == "adam":
         return torch.optim.Adam(weights, lr=rate, weight_decay=decay, foreach=True)
     return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, foreach=True)
+
+
+_RISE = 0.3  # of the training, and
+_START = 1 / 25  # of the step size: the defaults of torch's OneCycleLR
+
+
+def step_share(schedule: str, done: float) -> float:
+    """Return which share of ``learning_rate`` a step takes when ``done`` of the training, in [0, 1], lies behind it.
+
+    A function of the place alone, so that a training taken up after a kill needs no state for it.
+
+    Examples
+    --------
+    >>> [round(step_share("one_cycle", done), 2) for done in (0.0, 0.15, 0.3, 0.65, 1.0)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if schedule == "constant":
+        return 1.0
+    if done < _RISE:
+        return 1.0 - (1.0 - _START) * (1.0 + math.cos(math.pi * done / _RISE)) / 2
+    return (1.0 + math.cos(math.pi * (done - _RISE) / (1.0 - _RISE))) / 2
+
+
+def set_step_size(optimizers: Sequence[torch.optim.Optimizer], config: LSTMConfig, done: float) -> None:
+    """Give every optimizer the step size of the config's schedule when ``done`` of the training lies behind."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * step_share(config.schedule, done)
 
 
 def clip_gradients(network: SequenceNetwork, max_norm: float) -> None:

@@ -22,7 +22,7 @@ from rlrec.models.config import LSTMConfig
 from rlrec.models.gradients import flat_gradients, set_gradients
 from rlrec.models.losses import gather_targets, head_losses
 from rlrec.models.network import SequenceNetwork
-from rlrec.models.optimizers import make_optimizers
+from rlrec.models.optimizers import make_optimizers, set_step_size
 from rlrec.models.parallel import n_processes
 from rlrec.models.privacy import PrivacySpent, epsilon_of
 from rlrec.models.threads import torch_seed, torch_threads
@@ -89,7 +89,8 @@ def train_privately(
         epochs = range(1, config.n_epochs + 1)
         for epoch in progress(epochs, description="fit models/lstm privately", unit="epoch", show=show_progress):
             network.train()
-            for _ in range(n_steps):
+            for step in range(n_steps):
+                set_step_size([optimizer], config, (epoch - 1 + step / n_steps) / config.n_epochs)
                 sampled = np.flatnonzero(rng.random(len(people)) < rate)
                 total = clipped_sum(network, pieces, (people[index] for index in sampled), privacy.clip)
                 total += privacy.noise * privacy.clip * torch.randn(len(total), generator=noise).to(total)

@@ -254,7 +254,7 @@ def _highest(scores: Tensor, n: int) -> tuple[Tensor, Tensor]:
     whole = width - width % _BLOCK
     if whole <= 4 * n * _BLOCK:  # too few blocks to leave most of them out
         return scores.topk(n, dim=1)
-    maxima = scores[:, :whole].unflatten(1, (-1, _BLOCK)).amax(2)
+    maxima = scores[:, :whole].reshape(len(scores), -1, _BLOCK).amax(2)
     blocks = maxima.topk(n, dim=1, sorted=False).indices  # (N, n)
     inside = torch.arange(_BLOCK, device=scores.device)
     columns = (blocks.unsqueeze(2) * _BLOCK + inside).flatten(1)

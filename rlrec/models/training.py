@@ -22,7 +22,7 @@ from rlrec.models.config import LSTMConfig
 from rlrec.models.losses import HeadSums, Targets, gather_targets, head_losses
 from rlrec.models.negatives import NegativeSampler
 from rlrec.models.network import SequenceNetwork
-from rlrec.models.optimizers import clip_gradients, make_optimizers
+from rlrec.models.optimizers import clip_gradients, make_optimizers, set_step_size
 from rlrec.models.threads import torch_seed, torch_threads
 
 _LOGGER = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def train_network(
             if watched and epoch - 1 - state.best_epoch >= config.patience:
                 break
             parallel.seed_epoch(seed, epoch)
-            values = {f"{name}/train_loss": _train_epoch(network, pieces, optimizers, state.rng, sampler)}
+            values = {f"{name}/train_loss": _train_epoch(network, pieces, optimizers, state.rng, sampler, epoch)}
             if valid is not None and watched:
                 nll = parallel.of_first(item_nll(network, valid, last_only=last_only))
                 state.history.append(nll)
@@ -146,12 +146,15 @@ def _train_epoch(
     optimizers: Sequence[torch.optim.Optimizer],
     rng: np.random.Generator,
     sampler: NegativeSampler | None,
+    epoch: int,
 ) -> float:
-    """Run one pass; return the mean training loss."""
+    """Run pass number ``epoch``; return the mean training loss."""
     config = network.config
     network.train()
     total, n = 0.0, 0
-    for index in train.batches(n_tokens=config.batch_tokens, rng=rng):
+    batches = [*train.batches(n_tokens=config.batch_tokens, rng=rng)]
+    for number, index in enumerate(batches):
+        set_step_size(optimizers, config, (epoch - 1 + number / len(batches)) / config.n_epochs)
         network.zero_grad(set_to_none=True)
         mine, weight = parallel.own_part(index)
         sums = head_losses(network, gather_targets(network, train.pad(mine)), sampler)

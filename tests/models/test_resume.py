@@ -12,7 +12,10 @@ from rlrec.core.progress import read_metrics
 from rlrec.models import training
 from rlrec.models.config import LSTMConfig
 from rlrec.models.lstm import LSTMModel
+from rlrec.models.optimizers import step_share
 from tests.small import cycle_log
+
+_BOTH = ("constant", "one_cycle")
 
 
 def settings(**changes: object) -> LSTMConfig:
@@ -41,7 +44,10 @@ def killed_after(n_epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_train_epoch", epoch)
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam"}, {"n_negatives": 3}, {"cell": "gru", "patience": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "adam"}, {"n_negatives": 3}, {"cell": "gru", "patience": 2}, {"schedule": "one_cycle"}],
+)
 def test_it_continues_to_the_same_weights(changes, tmp_path, monkeypatch):
     config = settings(**changes)
     whole = fit(config)
@@ -67,3 +73,12 @@ def test_another_training_does_not_take_it_up(tmp_path, monkeypatch):
             fit(settings(), tmp_path)
     other = fit(settings(), tmp_path, seed=4)
     assert torch.equal(other.network.item_bias, fit(settings(), seed=4).network.item_bias)
+
+
+def test_one_cycle_ends_with_steps_of_no_size():
+    start = LSTMModel.build_network(cycle_log(40), settings(), 3).item_bias
+    steps = {name: (fit(settings(schedule=name, n_epochs=1)).network.item_bias - start).abs().max() for name in _BOTH}
+    assert 0 < steps["one_cycle"] < steps["constant"]
+    assert step_share("one_cycle", 0.0) == pytest.approx(1 / 25)
+    assert step_share("one_cycle", 0.3) == 1.0
+    assert step_share("one_cycle", 1.0) == 0.0
