@@ -69,12 +69,12 @@ _BEAUTY = _FILMS | {
     "use_features": False,
 }
 _MANY_FILMS = _FILMS | {
-    "learning_rate": 0.003,
+    "learning_rate": 0.005,
+    "schedule": "one_cycle",
     "hidden_size": 192,
     "dropout": 0.2,
     "input_dropout": 0.1,
-    "n_epochs": 14,
-    "patience": 2,
+    "n_epochs": 12,
 }
 
 SETS: dict[str, BenchSet] = {
