@@ -16,6 +16,7 @@ import numpy as np
 import rlrec
 from rlrec.agents.baselines import GreedyPolicy, PopularPolicy, RandomPolicy
 from rlrec.agents.config import PPOConfig
+from rlrec.agents.judge import Judge
 from rlrec.agents.training import train_agent
 from rlrec.core.protocols import Policy
 from rlrec.data.log import InteractionLog
@@ -43,11 +44,15 @@ class Variant:
     """Train on people of several models; else of the home model alone."""
     pessimism: float = 0.0
     """Reward lost for each unit of the members' disagreement about a click."""
+    judged: bool = False
+    """Keep the best of what people of the validation period judge, an n-gram model; else the last."""
     config: PPOConfig = field(default_factory=PPOConfig)
 
 
 VARIANTS = {
     "ppo": Variant(),
+    "ppo, alpha 2": Variant(config=PPOConfig(alpha_init=2.0)),
+    "ppo, judged": Variant(judged=True),
     "ppo on an ensemble": Variant(ensemble=True),
     "ppo on an ensemble, pessimism 2": Variant(ensemble=True, pessimism=2.0),
 }
@@ -74,16 +79,24 @@ def fit_models(log: InteractionLog, *, quick: bool) -> tuple[dict[str, SequenceM
 
 
 def train_variant(
-    variant: Variant, home: SequenceModel, others: list[SequenceModel], simulator: SimulatorConfig, seed: int
+    variant: Variant,
+    simulators: dict[str, SequenceModel],
+    others: list[SequenceModel],
+    simulator: SimulatorConfig,
+    seed: int,
 ) -> Policy:
     """Train one agent that sees through the home model."""
+    home = simulators["home"]
     people = EnsembleModel([home, *others]) if variant.ensemble else home
     rewards = None
     if variant.pessimism:
         weights = simulator.rewards_for(home.space.event_names)
         rewards = {"clicks": (1.0, EventReward(weights)), "doubt": (-variant.pessimism, Doubt())}
     env = make_vec(people, num_envs=256, config=simulator, observer=home, seed=seed, rewards=rewards)
-    return train_agent(env, variant.config, seed=seed, show_progress=False)
+    judge = None
+    if variant.judged:
+        judge = Judge(make_vec(simulators["valid_ngram"], num_envs=500, config=simulator, observer=home), n_users=1_000)
+    return train_agent(env, variant.config, seed=seed, judge=judge, show_progress=False)
 
 
 def uplift(
@@ -103,7 +116,7 @@ def uplift(
     seconds = {}
     for label, variant in variants.items():
         begin = time.process_time()
-        agents[label] = [train_variant(variant, home, others, simulator, seed) for seed in range(n_seeds)]
+        agents[label] = [train_variant(variant, simulators, others, simulator, seed) for seed in range(n_seeds)]
         seconds[label] = (time.process_time() - begin) / n_seeds
     policies: dict[str, Policy] = {
         "random": RandomPolicy(home.n_items),

@@ -18,6 +18,7 @@ References
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rlrec.agents.config import DQNConfig, SlateQConfig
+from rlrec.agents.judge import Judge
 from rlrec.agents.networks import forecast_of
 from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.replay import Replay
@@ -46,6 +48,7 @@ def train_slate_q(
     attraction: Attraction | None = None,
     outside: float = 1.0,
     seed: int = 0,
+    judge: Judge | None = None,
     show_progress: bool | None = None,
 ) -> AgentPolicy:
     """Train SlateQ on a vector environment of slates that tells in ``infos["position"]`` what was taken.
@@ -60,6 +63,8 @@ def train_slate_q(
     attraction, outside : optional
         The choice model. By default the observer's p(item | history) with the simulator's κ.
     seed : int
+    judge : Judge, optional
+        Checks the policy on its way; the best one is returned, else the last.
 
     Raises
     ------
@@ -68,20 +73,30 @@ def train_slate_q(
     CollapseError
         If the weights stop being finite.
     """
-    config = SlateQConfig(**{} if config is None else asdict(config))
+    settings = SlateQConfig(**{} if config is None else asdict(config))
     space = env.single_action_space
     if not isinstance(space, spaces.MultiDiscrete):
         raise InvalidArgumentError(f"SlateQ learns slates, got the action space {space}; for single items train DQN")
     n_items, slate_size = int(space.nvec[0]), len(space.nvec)
+
+    def policy_of(network: SlateQNetwork) -> AgentPolicy:
+        observer = getattr(env, "observer", None)
+        return AgentPolicy(network, observer, settings, slate_size=slate_size, seed=seed, n_items=n_items)
+
     with torch_seed(seed), torch_threads(1):
         if attraction is None and isinstance(env, RecommendationVectorEnv):
-            config = replace(config, kappa=env.simulator.config.kappa)
-        network = _network(env, config, attraction, outside, n_items, slate_size)
-        _Learner(env, network, config, slate_size, seed).run(show_progress)
+            settings = replace(settings, kappa=env.simulator.config.kappa)
+        network = _network(env, settings, attraction, outside, n_items, slate_size)
+        learner = _Learner(env, network, settings, slate_size, seed)
+        if judge is None:
+            learner.run(show_progress)
+        else:
+            judge.begin(network, settings.total_steps, policy_of)
+            learner.run(show_progress, lambda step: judge.look(step, network))
+            judge.finish(settings.total_steps, network)
     if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
         raise CollapseError("SlateQ's weights are no longer finite; lower learning_rate and train again")
-    observer = getattr(env, "observer", None)
-    return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=n_items)
+    return policy_of(network)
 
 
 def _network(
@@ -125,14 +140,15 @@ class _Learner:
         self.replay = Replay(max(config.buffer_size, env.num_envs), env.single_observation_space.shape[0])  # type: ignore[index]
         self.seed = seed
 
-    def run(self, show_progress: bool | None) -> None:
-        """Train for ``total_steps``."""
+    def run(self, show_progress: bool | None, on_step: Callable[[int], None] = lambda step: None) -> None:
+        """Train for ``total_steps``; ``on_step`` gets the number of steps done before each."""
         config, n = self.config, self.env.num_envs
         observation, _ = self.env.reset(seed=self.seed)
         bar: Any = progress(description="SlateQ", total=config.total_steps, unit="step", show=show_progress)
         copied = 0
         with bar:
             for step in range(0, config.total_steps, n):
+                on_step(step)
                 done = step / config.total_steps
                 slates = self._slates(observation, done)
                 after, rewards, terminated, truncated, infos = self.env.step(slates)

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlrec.agents.actor_critic import ActorCritic
 from rlrec.agents.algorithms import algorithm_for, learn_options
 from rlrec.agents.config import A2CConfig, AgentConfig, PPOConfig, SlateQConfig
+from rlrec.agents.judge import Judge
 from rlrec.agents.network_choice import check_actions, network_for
 from rlrec.agents.policies import AgentPolicy
 from rlrec.agents.sb3 import SB3VecEnv
@@ -48,6 +49,7 @@ def train_agent(
     *,
     seed: int = 0,
     folder: str | Path | None = None,
+    judge: Judge | None = None,
     show_progress: bool | None = None,
 ) -> AgentPolicy:
     """Train a policy that starts as the environment's observer model and learns the difference.
@@ -66,6 +68,8 @@ def train_agent(
         Same seed, same machine, same agent. The callers' global random states are left as they were.
     folder : path, optional
         Gets ``metrics.jsonl`` and ``tensorboard/``, but from SlateQ; nothing else is written (see `AgentPolicy.save`).
+    judge : Judge, optional
+        Checks the policy on its way; the best one is returned, else the last.
     show_progress : bool, optional
         Force the progress bar on or off.
 
@@ -84,18 +88,27 @@ def train_agent(
     """
     config = PPOConfig() if config is None else config
     if isinstance(config, SlateQConfig):
-        return train_slate_q(env, config, seed=seed, show_progress=show_progress)
+        return train_slate_q(env, config, seed=seed, judge=judge, show_progress=show_progress)
     adapter = SB3VecEnv(env)
     actions = check_actions(env, config)
+    slate_size, observer = getattr(env, "slate_size", 1), getattr(env, "observer", None)
+
+    def policy_of(network: Any) -> AgentPolicy:
+        return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=actions)
+
     with _global_seed(seed), torch_threads(1), MetricsWriter(folder) as metrics:
         network = network_for(env, config)
         algorithm = algorithm_for(network, adapter, config, seed)
         algorithm.set_logger(Logger(folder=None, output_formats=[_Metrics(metrics, config.algorithm)]))
-        algorithm.learn(config.total_steps, callback=_Watch(config, show_progress), **learn_options(config, env))
-    _check_finite(network)
-    slate_size = getattr(env, "slate_size", 1)
-    observer = getattr(env, "observer", None)
-    return AgentPolicy(network, observer, config, slate_size=slate_size, seed=seed, n_items=actions)
+        callbacks: list[BaseCallback] = [_Watch(config, show_progress)]
+        if judge is not None:
+            judge.begin(network, config.total_steps, policy_of)
+            callbacks.append(_Checks(judge, network))
+        algorithm.learn(config.total_steps, callback=CallbackList(callbacks), **learn_options(config, env))
+        _check_finite(network)
+        if judge is not None:
+            judge.finish(algorithm.num_timesteps, network)
+    return policy_of(network)
 
 
 def _check_finite(network: ActorCritic) -> None:
@@ -160,3 +173,17 @@ class _Watch(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._bar.close()
+
+
+class _Checks(BaseCallback):
+    """Lets the judge look between two collections of steps."""
+
+    def __init__(self, judge: Judge, network: ActorCritic) -> None:
+        super().__init__()
+        self._judge, self._network = judge, network
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._judge.look(self.num_timesteps, self._network)

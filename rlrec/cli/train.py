@@ -21,10 +21,13 @@ from rlrec.agents.config import (
 from rlrec.cli.command import BaseCommand
 from rlrec.cli.judging import PlannerName
 from rlrec.core.checks import check_at_least
+from rlrec.core.errors import InvalidArgumentError
 from rlrec.envs.config import SimulatorConfig
 
 if TYPE_CHECKING:
+    from rlrec.agents.judge import Check, Judge
     from rlrec.core.protocols import Policy
+    from rlrec.envs.vector import RecommendationVectorEnv
     from rlrec.models.base import SequenceModel
 
 
@@ -53,6 +56,12 @@ class Command(BaseCommand):
     """How it learns; (qr)dqn shows single items, slate_q slates; maskable_ppo and qrdqn need the extra `contrib`."""
     n_users: int = 500
     """Users that the agent and the policies beside it meet at the end, for a session each; 0 judges nothing."""
+    checks: int = 8
+    """Times that the policy is judged while it trains; the best is kept, and the start where nothing is surely better.
+    0 keeps the last one, unjudged."""
+    judge: Path | None = None
+    """A saved model whose people judge it then, such as one fitted on a later period; by default other people of the
+    model that it trains on."""
     planners: tuple[PlannerName, ...] = ()
     """Policies that look ahead in the model, to be judged beside the agent: beam, cem."""
     agent: PPOConfig = field(default_factory=PPOConfig)
@@ -71,6 +80,9 @@ class Command(BaseCommand):
     def __post_init__(self) -> None:
         """Refuse no agent at all, and a number of users that gives no interval."""
         check_at_least("seeds", self.seeds, 1)
+        check_at_least("checks", self.checks, 0)
+        if self.judge is not None and not self.checks:
+            raise InvalidArgumentError("judge names a model and checks=0 asks it nothing; leave one of them out")
         if self.n_users:
             check_at_least("n_users", self.n_users, 2)
 
@@ -141,7 +153,8 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
     (command.out / "summary.json").unlink(missing_ok=True)  # it says that a run came to its end
     print(f"Training on {command.num_envs} simulated users at a time, {config.total_steps:,} steps", flush=True)
     began = time.perf_counter()
-    agent = train_agent(env, config, seed=command.seed, folder=command.out)
+    judge = judge_for(command, env)
+    agent = train_agent(env, config, seed=command.seed, folder=command.out, judge=judge)
     seconds = {"train": time.perf_counter() - began}
     agent.save(command.out / "policy")
     curve = learning_curve(command.out, f"agents/{config.algorithm}/return")
@@ -149,9 +162,39 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
     summary: dict[str, Any] = {"seconds": seconds, "versions": package_versions(), "seed": command.seed}
     if command.n_users:
         summary["policies"] = judge_beside(agent, model, command)
+    if judge is not None:
+        summary["checks"] = [check.to_dict() for check in judge.checks]
+        print(wording(judge.kept))
     write_json(command.out / "summary.json", summary)
     if curve is not None:
         print(f"return per session in training: {curve[0][1]:.3f} at first, {curve[-1][1]:.3f} at last")
+
+
+def judge_for(command: Command, env: RecommendationVectorEnv) -> Judge | None:
+    """Return who judges the agent while it trains, or None if nobody shall."""
+    from rlrec.agents.judge import Judge
+    from rlrec.cli.saved import load_model
+    from rlrec.envs.vector import make_vec
+
+    if not command.checks:
+        return None
+    if command.judge is None:
+        return Judge(env, n_checks=command.checks)
+    people = make_vec(
+        load_model(command.judge),
+        num_envs=command.num_envs,
+        slate_size=command.slate_size,
+        config=command.simulator,
+        observer=env.observer,
+    )
+    return Judge(people, n_checks=command.checks)
+
+
+def wording(kept: Check) -> str:
+    """Return which policy was kept, as a sentence."""
+    if kept.step == 0:
+        return "kept: the policy that it started with, as nothing later was surely better; try more steps"
+    return f"kept: the policy after {kept.step:,} steps, {kept.gain} a session over the one it started with"
 
 
 def judge_beside(agent: Policy, model: SequenceModel, command: Command) -> dict[str, Any]:

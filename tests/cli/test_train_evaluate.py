@@ -67,6 +67,17 @@ def test_train_writes_a_run_without_pickle(trained):
     assert main(["report", str(trained)]) == 0
 
 
+def test_train_says_which_policy_it_kept(fitted, tmp_path, capsys):
+    judge = ["--checks", "2", "--judge", str(fitted / "later")]
+    assert main(["train", str(fitted), "--out", str(tmp_path / "run"), *SMALL, *judge]) == 0
+    assert "kept: the policy" in capsys.readouterr().out
+    checks = json.loads((tmp_path / "run" / "summary.json").read_text())["checks"]
+    assert [check["step"] for check in checks] == [0, 256, 512]
+    assert checks[0]["kept"]
+    assert main(["train", str(fitted), "--out", str(tmp_path / "no"), *SMALL, *judge, "--checks", "0"]) == 2
+    assert "judge names a model and checks=0 asks it nothing" in last_line(capsys)
+
+
 def test_train_prints_the_agent_beside_what_it_has_to_beat(fitted, tmp_path, capsys):
     out = tmp_path / "dqn"
     small = ["--algorithm", "dqn", "--dqn.total-steps", "256", "--dqn.learning-starts", "64", "--dqn.batch-size", "32"]
