@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from rlrec.models.sampling import blocked_cdf, inverse_cdf
 
 _BLOCK = 64  # items summed at a time when one is drawn
+_FAINT = 1e-20  # far above where single precision ends
 _ROWS = 128  # people whose logits are held at a time in training
 
 
@@ -40,15 +41,25 @@ def sample_slates(logits: Tensor, uniform: Tensor) -> Tensor:
     """
     if uniform.shape[1] == 1:
         return sample_items_(logits.clone(), uniform)[0]
-    # Relative to the best, none overflows; the running sum needs double precision, the exponential does not.
-    weights = (logits - logits.amax(-1, keepdim=True)).exp_().double()  # (B, I)
-    chosen = []
+    weights, chosen = _relative(logits), []
     for position in range(uniform.shape[1]):
         item = inverse_cdf(weights, uniform[:, position])  # (B,)
         chosen.append(item)
         if position + 1 < uniform.shape[1]:
             weights = weights.scatter(-1, item.unsqueeze(-1), 0.0)
+            faint = weights.amax(-1) < _FAINT  # what is left is next to nothing beside what was drawn, or underflowed
+            if bool(faint.any()):
+                drawn = torch.stack(chosen, dim=-1)[faint]
+                weights[faint] = _relative(logits[faint].scatter(-1, drawn, -torch.inf))
     return torch.stack(chosen, dim=-1)
+
+
+def _relative(logits: Tensor) -> Tensor:
+    """Return exp(logits) beside the best of each row, (B, I), so that none overflows.
+
+    The running sum over them needs double precision, the exponential does not.
+    """
+    return (logits - logits.amax(-1, keepdim=True)).exp_().double()
 
 
 def sample_items_(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

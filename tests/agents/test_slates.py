@@ -115,3 +115,14 @@ def test_the_factored_value_and_gradient_are_autograds(n):
 def test_the_top_slate_gives_ties_to_the_lower_index():
     assert top_slates(torch.tensor([[1.0, 2.0, 2.0, 0.0]]), 3).tolist() == [[1, 2, 0]]
     assert top_slates(torch.tensor([[1.0, 2.0, 2.0, 0.0]]), 1).tolist() == [[1]]
+
+
+def test_a_slate_is_drawn_whole_where_all_but_one_item_are_next_to_nothing():
+    logits = torch.tensor([[0.0, -300.0, -301.0, -700.0], [5.0, 4.0, 3.0, 2.0]])
+    uniform = torch.rand(4_000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    slates = sample_slates(logits[:1].expand(4_000, -1), uniform)
+    assert (slates[:, 0] == 0).all()
+    assert (slates.sort(dim=1).values == torch.tensor([0, 1, 2])).all()
+    assert float((slates[:, 1] == 1).double().mean()) == pytest.approx(1 / (1 + np.exp(-1.0)), abs=0.03)
+    both = sample_slates(logits, uniform[:2])  # the other row is drawn as it would be alone
+    assert torch.equal(both[1:], sample_slates(logits[1:], uniform[1:2]))
