@@ -52,6 +52,7 @@ class Variant:
 VARIANTS = {
     "ppo": Variant(),
     "ppo, alpha 2": Variant(config=PPOConfig(alpha_init=2.0)),
+    "ppo, alpha 8": Variant(config=PPOConfig(alpha_init=8.0)),
     "ppo, judged": Variant(judged=True),
     "ppo on an ensemble": Variant(ensemble=True),
     "ppo on an ensemble, pessimism 2": Variant(ensemble=True, pessimism=2.0),

@@ -24,7 +24,7 @@ from rlrec.agents.networks import forecast_of
 from rlrec.agents.observation import interest_in, masked
 from rlrec.models.base import SequenceModel
 
-_SHARPNESS = 2.0  # of the user model, as PPOConfig.alpha_init
+_SHARPNESS = 2.0  # of the user model (chosen here)
 
 
 class ProtoActor(nn.Module):

@@ -164,7 +164,7 @@ def test_candidates_are_ranked_and_the_ranking_starts_as_the_user_models():
     assert actions.shape == (16, 2)
     fresh = network_for(env, TINY)
     logits = fresh.logits({name: torch.from_numpy(column) for name, column in observation.items()})
-    expected = 2.0 * 10 * observation["candidate_features"][..., 0]
+    expected = TINY.alpha_init * 10 * observation["candidate_features"][..., 0]
     np.testing.assert_allclose(logits.detach().numpy(), expected, atol=1e-4)
     with pytest.raises(InvalidArgumentError, match="DQN does not rank candidates"):
         train_agent(make_vec(cycle_model(), num_envs=16, retriever=retriever), DQNConfig(), show_progress=False)
