@@ -156,6 +156,8 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
     judge = judge_for(command, env)
     agent = train_agent(env, config, seed=command.seed, folder=command.out, judge=judge)
     seconds = {"train": time.perf_counter() - began}
+    if judge is not None:
+        print(wording(judge.kept))
     agent.save(command.out / "policy")
     curve = learning_curve(command.out, f"agents/{config.algorithm}/return")
     ReportDetails(ppo_curve=curve).save(command.out)
@@ -164,7 +166,6 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
         summary["policies"] = judge_beside(agent, model, command)
     if judge is not None:
         summary["checks"] = [check.to_dict() for check in judge.checks]
-        print(wording(judge.kept))
     write_json(command.out / "summary.json", summary)
     if curve is not None:
         print(f"return per session in training: {curve[0][1]:.3f} at first, {curve[-1][1]:.3f} at last")
