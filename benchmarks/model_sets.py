@@ -59,14 +59,17 @@ _FILMS = {
     "patience": 3,
     "precision": "bfloat16",
 }
-_BEAUTY = _FILMS | {
-    "learning_rate": 0.003,
-    "embedding_size": 64,
-    "batch_tokens": 1_000,
-    "n_epochs": 10,
+_BEAUTY = {  # short histories of rare items: what they are (category, brand) tells most, in many small steps
+    "optimizer": "adagrad",
+    "learning_rate": 0.05,
+    "embedding_size": 192,
+    "hidden_size": 192,
+    "dropout": 0.5,
+    "input_dropout": 0.3,
+    "batch_tokens": 200,
+    "n_epochs": 6,
     "patience": 2,
     "n_negatives": 2_000,
-    "use_features": False,
 }
 _MANY_FILMS = _FILMS | {
     "learning_rate": 0.005,
