@@ -94,9 +94,12 @@ def enumerate_rows(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Return nested mappings as (dotted name, value)."""
+    """Return nested mappings, and lists of them by number, as (dotted name, value)."""
     for name, value in values.items():
-        if isinstance(value, dict):
+        rows = dict(enumerate_rows(value))
+        if rows and all(isinstance(row, dict) for row in rows.values()):
+            yield from flat(rows, f"{prefix}{name}.")
+        elif isinstance(value, dict):
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
