@@ -93,9 +93,10 @@ def train_slate_q(
         else:
             judge.begin(network, settings.total_steps, policy_of)
             learner.run(show_progress, lambda step: judge.look(step, network))
+        if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+            raise CollapseError("SlateQ's weights are no longer finite; lower learning_rate and train again")
+        if judge is not None:
             judge.finish(settings.total_steps, network)
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        raise CollapseError("SlateQ's weights are no longer finite; lower learning_rate and train again")
     return policy_of(network)
 
 

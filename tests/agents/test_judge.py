@@ -11,7 +11,7 @@ from rlrec.agents.baselines import GreedyPolicy
 from rlrec.agents.config import A2CConfig, DQNConfig, PPOConfig, SlateQConfig
 from rlrec.agents.judge import Judge
 from rlrec.agents.training import train_agent
-from rlrec.core.errors import InvalidArgumentError
+from rlrec.core.errors import CollapseError, InvalidArgumentError
 from rlrec.core.progress import read_metrics
 from rlrec.envs.config import SimulatorConfig
 from rlrec.envs.rewards import EventReward
@@ -82,6 +82,13 @@ def test_every_way_of_training_is_judged_at_even_distances(config):
     assert steps[0] == 0
     assert steps[-1] == 1_024
     assert steps == pytest.approx([0, 256, 512, 768, 1_024], abs=128)
+
+
+def test_a_collapse_is_told_though_the_start_could_be_given_back():
+    judge = Judge(people(2), n_checks=2, n_users=20)
+    config = SlateQConfig(total_steps=1_024, learning_starts=256, learning_rate=1e25)
+    with pytest.raises(CollapseError, match="SlateQ's weights are no longer finite"):
+        train_agent(people(2), config, judge=judge, show_progress=False)
 
 
 def test_a_judge_needs_people_and_checks():
