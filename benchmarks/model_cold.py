@@ -100,10 +100,9 @@ def _cold_hits(
     model: Recommender, sequences: Sequences, rows: NDArray[np.int64], hidden: NDArray[np.int64]
 ) -> dict[str, float]:
     histories, target = _some(sequences, rows)
-    scores, wanted, order = model.scores(histories), torch.from_numpy(target), np.sort(hidden)
+    scores, order = model.scores(histories), np.sort(hidden)
     among = expected_gains(scores[:, order], torch.from_numpy(np.searchsorted(order, target)), 10)["hit"].mean()
-    full = {"hit@10": float(expected_gains(scores, wanted, 10)["hit"].mean()), "hit@10_among_cold": float(among)}
-    return full | {_kept(n_new): _hits_with_places(scores, wanted, hidden, n_new) for n_new in PLACES}
+    return _hits(scores, torch.from_numpy(target), hidden) | {"hit@10_among_cold": float(among)}
 
 
 def _all_hits(
@@ -111,9 +110,14 @@ def _all_hits(
 ) -> dict[str, float]:
     """Return hit@10 over all behaviours, hidden items or not: what keeping places costs."""
     histories, target = _some(sequences, rows)
-    scores, wanted = model.scores(histories), torch.from_numpy(target)
-    full = {"all_hit@10": float(expected_gains(scores, wanted, 10)["hit"].mean())}
-    return full | {f"all_{_kept(n_new)}": _hits_with_places(scores, wanted, hidden, n_new) for n_new in PLACES}
+    hits = _hits(model.scores(histories), torch.from_numpy(target), hidden)
+    return {f"all_{name}": value for name, value in hits.items()}
+
+
+def _hits(scores: Tensor, wanted: Tensor, hidden: NDArray[np.int64]) -> dict[str, float]:
+    """Return hit@10 over the full catalogue, and with places kept."""
+    full = {"hit@10": float(expected_gains(scores, wanted, 10)["hit"].mean())}
+    return full | {_kept(n_new): _hits_with_places(scores, wanted, hidden, n_new) for n_new in PLACES}
 
 
 def _kept(n_new: int) -> str:

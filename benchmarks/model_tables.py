@@ -115,11 +115,6 @@ def peak(results: dict[str, Any], key: str) -> str:
     return "–" if found is None else f"{found['peak_mb']:,.0f} MB, at {found['targets_per_cpu_s']:,.0f} targets/CPU s"
 
 
-def times(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the runs to RecBole's accuracy by setting, where they were made."""
-    return results["time_to_accuracy"] or {}
-
-
 def until(runs: list[dict[str, Any]]) -> str:
     """Return how long each run took until it was as good as it had to be."""
     seconds = [
@@ -131,11 +126,12 @@ def until(runs: list[dict[str, Any]]) -> str:
 
 def speed(results: dict[str, Any], processor: str) -> str:
     """Return training, inference and memory."""
+    times = results["time_to_accuracy"] or {}  # runs by setting
     rows = {
         "training, fast setting": rate(results),
         "training, accurate setting": rate(results["accurate"]),
         **{f"the same, times {model} of RecBole": ratios(results, key) for model, key in _RECBOLE.items()},
-        **{f"to a validation NDCG@10 of 0.069, {name} setting": until(found) for name, found in times(results).items()},
+        **{f"to a validation NDCG@10 of 0.069, {name} setting": until(found) for name, found in times.items()},
         "100,000 items (sampled) against 3,000 (full)": f"{results['sampled_softmax_slowdown']:.2f} times slower",
         "one user, one event, top 10 of 3,400 items": f"{results['one_user_ms']:.2f} ms, median",
         "`recommend`, 10,000 items": f"{results['recommend_gemm_share']:.0%} of the GEMM rate",

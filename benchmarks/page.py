@@ -96,11 +96,9 @@ def enumerate_rows(value: Any) -> Iterator[tuple[str, Any]]:
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Return nested mappings, and lists of them by number, as (dotted name, value)."""
     for name, value in values.items():
-        rows = dict(enumerate_rows(value))
-        if rows and all(isinstance(row, dict) for row in rows.values()):
-            yield from flat(rows, f"{prefix}{name}.")
-        elif isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
+        is_rows = isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+        if isinstance(value, dict) or is_rows:
+            yield from flat(dict(enumerate_rows(value)), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

@@ -97,30 +97,28 @@ class Judge:
 
     def begin(self, network: nn.Module, total_steps: int, policy_of: Callable[[Any], AgentPolicy]) -> None:
         """Judge the start; ``policy_of`` makes a policy of a network."""
-        self._policy_of, self._every, self._next = policy_of, total_steps / self.n_checks, 0.0
+        self._policy_of, self._every = policy_of, total_steps / self.n_checks
+        self._start = self._earned(network)  # (n_users,)
         self.checks = []
-        self._start = np.zeros(0)  # (n_users,) what the start earned
-        self.look(0, network)
+        self._check(0, network, self._start)
 
     def look(self, step: int, network: nn.Module) -> None:
         """Judge the network if a check is due after ``step`` steps."""
-        if step < self._next or (self.checks and step == self.checks[-1].step):
-            return
-        self._next += self._every
-        earned = self._earned(network)
-        if not self.checks:
-            self._start = earned
+        if step >= len(self.checks) * self._every:
+            self._check(step, network, self._earned(network))
+
+    def finish(self, step: int, network: nn.Module) -> None:
+        """Judge the end, and give the network the weights of the best."""
+        if step != self.checks[-1].step:
+            self._check(step, network, self._earned(network))
+        network.load_state_dict(self._weights)
+
+    def _check(self, step: int, network: nn.Module, earned: NDArray[np.float64]) -> None:
         mean, gain = float(earned.mean()), mean_estimate(earned - self._start)
         is_best = not self.checks or (gain.low > 0 and mean > self.kept.return_)
         if is_best:
             self._weights: dict[str, Tensor] = copy.deepcopy(network.state_dict())
         self.checks.append(Check(step=step, return_=mean, gain=gain, kept=is_best))
-
-    def finish(self, step: int, network: nn.Module) -> None:
-        """Judge the end, and give the network the weights of the best."""
-        self._next = 0.0
-        self.look(step, network)
-        network.load_state_dict(self._weights)
 
     def _earned(self, network: nn.Module) -> NDArray[np.float64]:
         """Return what each of the people brings, (n_users,)."""

@@ -137,17 +137,9 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
     from rlrec.agents.training import train_agent
     from rlrec.cli.runs import learning_curve, start_run
     from rlrec.core.artifacts import package_versions, write_json
-    from rlrec.envs.vector import make_vec
     from rlrec.evaluation.report_details import ReportDetails
 
-    env = make_vec(
-        model,
-        num_envs=command.num_envs,
-        slate_size=command.slate_size,
-        config=command.simulator,
-        observer=observer,
-        seed=command.seed,
-    )
+    env = people(command, model, observer)
     config = command.chosen
     start_run(command.out, command)
     (command.out / "summary.json").unlink(missing_ok=True)  # it says that a run came to its end
@@ -171,24 +163,30 @@ def _train(command: Command, model: SequenceModel, observer: SequenceModel | Non
         print(f"return per session in training: {curve[0][1]:.3f} at first, {curve[-1][1]:.3f} at last")
 
 
+def people(command: Command, model: SequenceModel, observer: SequenceModel | None) -> RecommendationVectorEnv:
+    """Return users who behave as ``model`` says, seen through ``observer``."""
+    from rlrec.envs.vector import make_vec
+
+    return make_vec(
+        model,
+        num_envs=command.num_envs,
+        slate_size=command.slate_size,
+        config=command.simulator,
+        observer=observer,
+        seed=command.seed,
+    )
+
+
 def judge_for(command: Command, env: RecommendationVectorEnv) -> Judge | None:
     """Return who judges the agent while it trains, or None if nobody shall."""
     from rlrec.agents.judge import Judge
     from rlrec.cli.saved import load_model
-    from rlrec.envs.vector import make_vec
 
     if not command.checks:
         return None
     if command.judge is None:
         return Judge(env, n_checks=command.checks)
-    people = make_vec(
-        load_model(command.judge),
-        num_envs=command.num_envs,
-        slate_size=command.slate_size,
-        config=command.simulator,
-        observer=env.observer,
-    )
-    return Judge(people, n_checks=command.checks)
+    return Judge(people(command, load_model(command.judge), env.observer), n_checks=command.checks)
 
 
 def wording(kept: Check) -> str:

@@ -11,6 +11,9 @@ from torch import nn
 from rlrec.models.config import LSTMConfig
 from rlrec.models.network import SequenceNetwork
 
+_RISE = 0.3  # of the training, and
+_START = 1 / 25  # of the step size: the defaults of torch's OneCycleLR
+
 
 def make_optimizers(network: SequenceNetwork, config: LSTMConfig) -> list[torch.optim.Optimizer]:
     """Return the optimizer that the config names, and a second one for the item table if its gradient is sparse.
@@ -38,10 +41,6 @@ def _dense(weights: Iterable[nn.Parameter], config: LSTMConfig) -> torch.optim.O
     return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, foreach=True)
 
 
-_RISE = 0.3  # of the training, and
-_START = 1 / 25  # of the step size: the defaults of torch's OneCycleLR
-
-
 def step_share(schedule: str, done: float) -> float:
     """Return which share of ``learning_rate`` a step takes when ``done`` of the training, in [0, 1], lies behind it.
 
@@ -59,11 +58,12 @@ def step_share(schedule: str, done: float) -> float:
     return (1.0 + math.cos(math.pi * (done - _RISE) / (1.0 - _RISE))) / 2
 
 
-def set_step_size(optimizers: Sequence[torch.optim.Optimizer], config: LSTMConfig, done: float) -> None:
-    """Give every optimizer the step size of the config's schedule when ``done`` of the training lies behind."""
+def set_step_size(optimizers: Sequence[torch.optim.Optimizer], config: LSTMConfig, epochs: float) -> None:
+    """Give every optimizer the step size of the config's schedule when so many ``epochs`` lie behind."""
+    share = step_share(config.schedule, epochs / config.n_epochs)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * step_share(config.schedule, done)
+            group["lr"] = config.learning_rate * share
 
 
 def clip_gradients(network: SequenceNetwork, max_norm: float) -> None:

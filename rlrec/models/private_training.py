@@ -90,7 +90,7 @@ def train_privately(
         for epoch in progress(epochs, description="fit models/lstm privately", unit="epoch", show=show_progress):
             network.train()
             for step in range(n_steps):
-                set_step_size([optimizer], config, (epoch - 1 + step / n_steps) / config.n_epochs)
+                set_step_size([optimizer], config, epoch - 1 + step / n_steps)
                 sampled = np.flatnonzero(rng.random(len(people)) < rate)
                 total = clipped_sum(network, pieces, (people[index] for index in sampled), privacy.clip)
                 total += privacy.noise * privacy.clip * torch.randn(len(total), generator=noise).to(total)

@@ -154,7 +154,7 @@ def _train_epoch(
     total, n = 0.0, 0
     batches = [*train.batches(n_tokens=config.batch_tokens, rng=rng)]
     for number, index in enumerate(batches):
-        set_step_size(optimizers, config, (epoch - 1 + number / len(batches)) / config.n_epochs)
+        set_step_size(optimizers, config, epoch - 1 + number / len(batches))
         network.zero_grad(set_to_none=True)
         mine, weight = parallel.own_part(index)
         sums = head_losses(network, gather_targets(network, train.pad(mine)), sampler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,9 +163,9 @@ def test_candidates_are_ranked_and_the_ranking_starts_as_the_user_models():
     observation, _ = env.reset(seed=4)
     actions, _ = agent.predict(observation, deterministic=True)
     assert actions.shape == (16, 2)
-    fresh = network_for(env, TINY)
+    fresh = network_for(env, replace(TINY, alpha_init=2.0))
     logits = fresh.logits({name: torch.from_numpy(column) for name, column in observation.items()})
-    expected = TINY.alpha_init * 10 * observation["candidate_features"][..., 0]
+    expected = 2.0 * 10 * observation["candidate_features"][..., 0]
     np.testing.assert_allclose(logits.detach().numpy(), expected, atol=1e-4)
     with pytest.raises(InvalidArgumentError, match="DQN does not rank candidates"):
         train_agent(make_vec(cycle_model(), num_envs=16, retriever=retriever), DQNConfig(), show_progress=False)
